@@ -1,0 +1,34 @@
+/**
+ * Times as Docker writes them: RFC 3339 in UTC with up to nine digits of a second (Go's RFC3339Nano, trailing zeros cut).
+ */
+
+/** Go's zero time: "never". */
+export const ZERO_TIME = "0001-01-01T00:00:00Z";
+
+/** How far the monotonic clock may stray from the wall clock before we follow a clock that was set, in milliseconds. */
+const CLOCK_STEP_MS = 5;
+
+let anchorMs = performance.timeOrigin;
+
+/** Now, in nanoseconds since 1970: the wall clock, with the monotonic clock's microseconds between two of its milliseconds. */
+export function nowNs(): bigint {
+  const monotonicMs = performance.now();
+  const wallMs = Date.now();
+  if (Math.abs(wallMs - (anchorMs + monotonicMs)) > CLOCK_STEP_MS) anchorMs = wallMs - monotonicMs;
+  return BigInt(Math.round((anchorMs + monotonicMs) * 1000)) * 1000n;
+}
+
+/** RFC3339Nano of a time in nanoseconds since 1970. */
+export function formatTime(ns: bigint): string {
+  const fraction = String(ns % 1_000_000_000n)
+    .padStart(9, "0")
+    .replace(/0+$/, "");
+  const seconds = new Date(Number(ns / 1_000_000_000n) * 1000).toISOString().slice(0, 19);
+  return fraction === "" ? `${seconds}Z` : `${seconds}.${fraction}Z`;
+}
+
+/** The same with fixed nine digits, as log timestamps have. */
+export function formatLogTime(ns: bigint): string {
+  const seconds = new Date(Number(ns / 1_000_000_000n) * 1000).toISOString().slice(0, 19);
+  return `${seconds}.${String(ns % 1_000_000_000n).padStart(9, "0")}Z`;
+}

@@ -1,0 +1,77 @@
+import type { ImageConfig } from "./image-config.ts";
+
+/**
+ * Images: a config, a list of layers, and the references that name it. An image's id is the digest of its config's bytes.
+ */
+export interface Images {
+  /** By reference, id or unambiguous id prefix; `notFound` with Docker's words (`No such image: x:latest`). */
+  get(nameOrId: string): Image;
+  find(nameOrId: string): Image | undefined;
+
+  list(options: { filters: Map<string, string[]>; all: boolean }): Image[];
+
+  /** Downloads an image; `progress` gets Docker's lines in Docker's order. Already there and current: only says so. */
+  pull(request: PullRequest, progress: (line: ProgressLine) => void, signal?: AbortSignal): Promise<void>;
+
+  /** Makes an image of one layer from a root file system as a tar (plain, gzip, bzip2, xz or zstd). */
+  import(request: ImportRequest, progress: (line: ProgressLine) => void, signal?: AbortSignal): Promise<Image>;
+
+  tag(nameOrId: string, repository: string, tag: string): Promise<void>;
+
+  /** Untags or deletes by Docker's rules. `inUse` tells which containers use an image id. Answers what was done, in order. */
+  remove(nameOrId: string, options: { force: boolean; noPrune: boolean }): Promise<({ Untagged: string } | { Deleted: string })[]>;
+
+  /** Finishes or undoes what an earlier daemon left half done. */
+  restore(): Promise<void>;
+
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+export interface Image {
+  /** `sha256:…` */
+  id: string;
+  /** Familiar form: `busybox:latest`. */
+  tags: string[];
+  /** Familiar form: `busybox@sha256:…`. */
+  digests: string[];
+  config: ImageConfig;
+  /** The exact bytes' size and the parsed config are kept; `chainId` is that of the top layer, undefined for no layers. */
+  chainId: string | undefined;
+  sizeBytes: number;
+  createdNs: bigint;
+  lastTaggedNs: bigint;
+}
+
+export interface PullRequest {
+  /** Familiar or full; with `@digest` or a tag. */
+  reference: string;
+  platform?: { os: string; architecture: string; variant?: string | undefined } | undefined;
+  auth?: RegistryAuth | undefined;
+}
+
+/** The decoded X-Registry-Auth. Never logged. */
+export interface RegistryAuth {
+  username?: string | undefined;
+  password?: string | undefined;
+  serverAddress?: string | undefined;
+  identityToken?: string | undefined;
+  registryToken?: string | undefined;
+}
+
+export interface ImportRequest {
+  tar: AsyncIterable<Uint8Array>;
+  repository?: string | undefined;
+  tag?: string | undefined;
+  message?: string | undefined;
+  changes: string[];
+  platform?: { os: string; architecture: string; variant?: string | undefined } | undefined;
+}
+
+/** One line of Docker's progress stream. `progress` (the drawn bar) is made by the HTTP layer from progressDetail. */
+export interface ProgressLine {
+  id?: string;
+  status?: string;
+  progressDetail?: { current?: number; total?: number };
+  aux?: Record<string, unknown>;
+  stream?: string;
+}

@@ -1,0 +1,63 @@
+import koffi, { type LibraryHandle } from "koffi";
+
+/**
+ * The one file that uses koffi. Everything the kernel offers and Node does not is declared in `kernel/` through `libc(prototype)`;
+ * `checked` turns a -1 into an error with the kernel's own name for it.
+ *
+ * A call runs on the calling JavaScript thread and takes about a microsecond; `.async` variants run in the libuv pool. Pointers to
+ * structs are Buffers that the caller keeps referenced until the call returns.
+ */
+
+const library = koffi.load(null);
+
+/** A function of the C library (or of another library that is loaded), declared by its C prototype. */
+export type NativeFunction = ReturnType<LibraryHandle["func"]>;
+
+/** Declares a function of the process's own C library, e.g. `libc("int umount2(const char *target, int flags)")`. */
+export function libc(prototype: string): NativeFunction {
+  return library.func(prototype);
+}
+
+/** Loads another shared library; undefined where it is not installed. */
+export function loadLibrary(name: string): { func: (prototype: string) => NativeFunction } | undefined {
+  try {
+    const loaded = koffi.load(name);
+    return { func: (prototype) => loaded.func(prototype) };
+  } catch {
+    return undefined;
+  }
+}
+
+/** The address of a Buffer's bytes, for a pointer inside a struct. */
+export function addressOf(buffer: Uint8Array): bigint {
+  return koffi.address(buffer);
+}
+
+/** The thread's errno after a call that failed. Read it before any other native call. */
+export function errno(): number {
+  return koffi.errno();
+}
+
+const ERRNO_NAMES = new Map(Object.entries(koffi.os.errno).map(([name, value]) => [value, name]));
+
+/** An error of a system call: `code` is the kernel's name (`ENOENT`), `errno` the number. */
+export class SystemCallError extends Error {
+  readonly code: string;
+  readonly errno: number;
+  readonly call: string;
+
+  constructor(call: string, number: number, what: string) {
+    const code = ERRNO_NAMES.get(number) ?? `errno ${number}`;
+    super(`${call} ${what}: ${code}`);
+    this.name = "SystemCallError";
+    this.code = code;
+    this.errno = number;
+    this.call = call;
+  }
+}
+
+/** Gives back `result`, or throws what errno says when it is negative. `what` names the object the call was about. */
+export function checked(call: string, result: number, what: string): number {
+  if (result < 0) throw new SystemCallError(call, errno(), what);
+  return result;
+}

@@ -1,0 +1,59 @@
+import { chmod, mkdir } from "node:fs/promises";
+import path from "node:path";
+
+/**
+ * The two roots of a daemon, drawn once. Nothing else in the project joins these names.
+ *
+ *     DATA ROOT (durable, /var/lib/tsubo)            EXEC ROOT (volatile, /run/tsubo)
+ *       lock               held while we run           tsubo.sock, tsubo.pid    the API
+ *       state.db           SQLite, WAL                 keeper.sock              the keeper's protocol
+ *       content/blobs/sha256/HEX   verified            keeper.log               what the keeper had to say
+ *       content/partial/HEX        downloads           runtime/                 the OCI runtime's --root
+ *       layers/RANDOM/     image layers: diff/         netns/ID                 network namespaces
+ *       layers-trash/      removed, not yet deleted    containers/ID/           bundle of a container that runs:
+ *       containers/ID/                                   config.json, rootfs/ (mount point), stdin, stdout,
+ *         rw/diff, rw/work the writable layer            stderr (FIFOs), keeper.json (what the keeper was told)
+ *         ID-json.log      its output                  pty/                     console sockets (short paths)
+ *         exit.json        how it ended, durable
+ *         hostname, hosts, resolv.conf
+ *       volumes/NAME/_data
+ */
+export interface Roots {
+  data: string;
+  exec: string;
+}
+
+export const paths = {
+  lock: (roots: Roots): string => path.join(roots.data, "lock"),
+  database: (roots: Roots): string => path.join(roots.data, "state.db"),
+  blobs: (roots: Roots): string => path.join(roots.data, "content/blobs/sha256"),
+  partialBlobs: (roots: Roots): string => path.join(roots.data, "content/partial"),
+  layers: (roots: Roots): string => path.join(roots.data, "layers"),
+  layersTrash: (roots: Roots): string => path.join(roots.data, "layers-trash"),
+  containers: (roots: Roots): string => path.join(roots.data, "containers"),
+  container: (roots: Roots, id: string): string => path.join(roots.data, "containers", id),
+  containerWritable: (roots: Roots, id: string): string => path.join(roots.data, "containers", id, "rw"),
+  containerLog: (roots: Roots, id: string): string => path.join(roots.data, "containers", id, `${id}-json.log`),
+  containerExit: (roots: Roots, id: string): string => path.join(roots.data, "containers", id, "exit.json"),
+  volumes: (roots: Roots): string => path.join(roots.data, "volumes"),
+  keeperSocket: (roots: Roots): string => path.join(roots.exec, "keeper.sock"),
+  keeperLog: (roots: Roots): string => path.join(roots.exec, "keeper.log"),
+  runtime: (roots: Roots): string => path.join(roots.exec, "runtime"),
+  netns: (roots: Roots): string => path.join(roots.exec, "netns"),
+  bundles: (roots: Roots): string => path.join(roots.exec, "containers"),
+  bundle: (roots: Roots, id: string): string => path.join(roots.exec, "containers", id),
+  rootfs: (roots: Roots, id: string): string => path.join(roots.exec, "containers", id, "rootfs"),
+  pty: (roots: Roots): string => path.join(roots.exec, "pty"),
+};
+
+/** Makes every folder both roots need. The roots themselves are closed to other users (CVE-2021-41091). */
+export async function ensureRoots(roots: Roots): Promise<void> {
+  for (const root of [roots.data, roots.exec]) {
+    await mkdir(root, { recursive: true, mode: 0o711 });
+    await chmod(root, 0o711);
+  }
+  const { blobs, partialBlobs, layers, layersTrash, containers, volumes, runtime, netns, bundles, pty } = paths;
+  for (const folder of [blobs, partialBlobs, layers, layersTrash, containers, volumes, runtime, netns, bundles, pty]) {
+    await mkdir(folder(roots), { recursive: true, mode: 0o700 });
+  }
+}

@@ -1,0 +1,55 @@
+/**
+ * The tables of `state.db`, as numbered migrations: entry N brings a database of version N to version N + 1. Never edit an entry that a
+ * release has shipped; add one.
+ *
+ * Records that the engine reads whole are kept as JSON beside the columns that must be unique or are searched.
+ */
+export const MIGRATIONS: readonly string[] = [
+  `
+  CREATE TABLE containers (
+    id     TEXT PRIMARY KEY,
+    name   TEXT NOT NULL UNIQUE,          -- without the leading slash
+    record TEXT NOT NULL                  -- engine/containers/container.ts, ContainerRecord
+  ) STRICT;
+
+  CREATE TABLE images (
+    id     TEXT PRIMARY KEY,              -- sha256:… of the config
+    record TEXT NOT NULL                  -- engine/images/image.ts, ImageRecord
+  ) STRICT;
+
+  CREATE TABLE image_references (
+    reference TEXT PRIMARY KEY,           -- docker.io/library/busybox:latest, or name@sha256:…
+    image     TEXT NOT NULL REFERENCES images(id)
+  ) STRICT;
+  CREATE INDEX image_references_by_image ON image_references(image);
+
+  CREATE TABLE layers (
+    chain_id TEXT PRIMARY KEY,            -- sha256:…, image-spec "Layer ChainID"
+    parent   TEXT REFERENCES layers(chain_id),
+    diff_id  TEXT NOT NULL,
+    folder   TEXT NOT NULL UNIQUE,        -- random name below layers/
+    bytes    INTEGER NOT NULL             -- sum of regular file sizes
+  ) STRICT;
+
+  CREATE TABLE networks (
+    id     TEXT PRIMARY KEY,
+    name   TEXT NOT NULL,
+    record TEXT NOT NULL
+  ) STRICT;
+
+  CREATE TABLE endpoints (                -- one network of one container, with its leased address
+    container TEXT NOT NULL,
+    network   TEXT NOT NULL,
+    address   TEXT NOT NULL,
+    record    TEXT NOT NULL,
+    PRIMARY KEY (container, network),
+    UNIQUE (network, address)
+  ) STRICT;
+
+  CREATE TABLE intents (                  -- multi-step operations under way: start-up finishes or undoes them
+    id      INTEGER PRIMARY KEY,
+    kind    TEXT NOT NULL,
+    payload TEXT NOT NULL
+  ) STRICT;
+  `,
+];
