@@ -1,0 +1,117 @@
+import {
+  containerConfig,
+  hostConfig,
+  networkingConfig,
+  type ContainerConfig,
+  type HostConfig,
+  type NetworkingConfig,
+} from "../../api/container-config.ts";
+import { encodeJson, parseJson } from "../../api/json.ts";
+
+/**
+ * A container, as the engine holds it in memory and, as JSON, in the table `containers`. The state is a union; what may be done in which
+ * state is decided by the predicates below and nowhere else.
+ */
+export interface Container {
+  readonly id: string;
+  /** Without the leading slash. */
+  name: string;
+  readonly createdNs: bigint;
+  /** `sha256:…`; empty for an image that is gone. */
+  readonly imageId: string;
+  readonly platform: string;
+  /** Image config and request merged: what runs. */
+  readonly config: ContainerConfig;
+  hostConfig: HostConfig;
+  readonly networking: NetworkingConfig;
+  /** Program and its arguments: entrypoint and command as one list. */
+  readonly command: { path: string; args: string[] };
+  readonly mounts: MountPoint[];
+  state: ContainerState;
+  restartCount: number;
+  /** Was stopped or killed by hand: the restart policy holds still. */
+  stoppedByUser: boolean;
+  /** Execs that were made since the daemon started, and those that still run. */
+  execIds: Set<string>;
+}
+
+/** A volume or bind of a container, as resolved when it was created (inspect's `Mounts`). */
+export interface MountPoint {
+  type: "bind" | "volume" | "tmpfs" | "image";
+  /** Volume name. */
+  name: string;
+  source: string;
+  destination: string;
+  driver: string;
+  mode: string;
+  readOnly: boolean;
+  propagation: string;
+}
+
+export type ContainerState =
+  /** Never ran, or could not start: `exitCode` and `error` tell why. */
+  | { status: "created"; exitCode: number; error: string }
+  | { status: "running"; pid: number; startedAtNs: bigint; paused: boolean }
+  /** Ended, and its restart policy starts it again after a delay. */
+  | { status: "restarting"; ended: Ended; startedAtNs: bigint }
+  | { status: "exited"; ended: Ended; startedAtNs: bigint }
+  /** Its removal is under way. */
+  | { status: "removing"; ended: Ended; startedAtNs: bigint }
+  /** Its removal failed half-way; it can only be removed. */
+  | { status: "dead"; ended: Ended; startedAtNs: bigint };
+
+export interface Ended {
+  exitCode: number;
+  finishedAtNs: bigint;
+  oomKilled: boolean;
+  error: string;
+}
+
+/** Docker's word for a state (`paused` is a running one). */
+export function statusOf(container: Container): "created" | "running" | "paused" | "restarting" | "exited" | "removing" | "dead" {
+  return container.state.status === "running" && container.state.paused ? "paused" : container.state.status;
+}
+
+export function isRunning(container: Container): boolean {
+  return container.state.status === "running";
+}
+
+/** The record for the table `containers`. */
+export function encodeContainer(container: Container): string {
+  const { execIds: _, ...record } = container;
+  return encodeJson(record);
+}
+
+/** A container back from its record. */
+export function decodeContainer(text: string): Container {
+  const raw = parseJson(text);
+  // Written by encodeContainer of this or an earlier version; the parts that carry user input go through their decoders again.
+  const record = raw as Container & { createdNs: number | bigint };
+  return {
+    ...record,
+    createdNs: BigInt(record.createdNs),
+    config: containerConfig.decode(record.config, ""),
+    hostConfig: hostConfig.decode(record.hostConfig, ""),
+    networking: networkingConfig.decode(record.networking, ""),
+    state: decodeState(record.state),
+    execIds: new Set(),
+  };
+}
+
+function decodeState(state: ContainerState): ContainerState {
+  switch (state.status) {
+    case "created":
+      return state;
+    case "running":
+      return { ...state, startedAtNs: BigInt(state.startedAtNs) };
+    case "restarting":
+    case "exited":
+    case "removing":
+    case "dead":
+      return {
+        ...state,
+        startedAtNs: BigInt(state.startedAtNs),
+        ended: { ...state.ended, finishedAtNs: BigInt(state.ended.finishedAtNs) },
+      };
+  }
+}

@@ -1,0 +1,92 @@
+import type { Duplex } from "node:stream";
+
+import type { CreateBody, ExecConfig, ExecStart } from "../../api/container-config.ts";
+
+/**
+ * Containers: the verbs of the Engine API, as the HTTP layer calls them. One file per verb beside this one.
+ *
+ * A container is named by its id, its name (with or without the slash) or an unambiguous prefix of its id. Every change goes through one
+ * lock per container, is durable in the database before it is answered, and is announced as an event after that. The kernel objects of a
+ * running container (mount, network namespace, cgroup, process) belong to the keeper and to names derived from its id, so that a daemon
+ * that comes up finds them (`restore.ts`).
+ */
+export interface Containers {
+  create(
+    body: CreateBody,
+    options: { name: string | undefined; platform: string | undefined },
+  ): Promise<{ Id: string; Warnings: string[] }>;
+  /** `unchanged` when it runs. */
+  start(name: string): Promise<void>;
+  /** `unchanged` when it does not run. Undefined timeout: the container's own, then 10 s; -1: wait for ever. */
+  stop(name: string, options: { signal: string | undefined; timeoutSeconds: number | undefined }, signal?: AbortSignal): Promise<void>;
+  restart(name: string, options: { signal: string | undefined; timeoutSeconds: number | undefined }, signal?: AbortSignal): Promise<void>;
+  kill(name: string, signalName: string | undefined): Promise<void>;
+  pause(name: string): Promise<void>;
+  unpause(name: string): Promise<void>;
+  rename(name: string, newName: string): Promise<void>;
+  remove(name: string, options: { force: boolean; volumes: boolean; link: boolean }): Promise<void>;
+  prune(filters: Map<string, string[]>): Promise<{ ContainersDeleted: string[] | null; SpaceReclaimed: number }>;
+
+  /** Resolves with the waiting itself once it is armed: the HTTP layer flushes its headers then, before the end is known. */
+  wait(name: string, condition: "not-running" | "next-exit" | "removed", signal?: AbortSignal): { ended: Promise<WaitResult> };
+
+  /** Sorted newest first, in the shape of `GET /containers/json`. */
+  list(options: ListOptions): Promise<Record<string, unknown>[]>;
+  /** The shape of `GET /containers/{id}/json`. */
+  inspect(name: string, options: { size: boolean }): Promise<Record<string, unknown>>;
+  top(name: string, psArguments: string): Promise<{ Titles: string[]; Processes: string[][] }>;
+  resize(name: string, size: { rows: number; columns: number }): Promise<void>;
+
+  /** Whether output is raw (tty) must be known before the answer's head is written. */
+  attach(name: string, options: AttachRequest): Promise<Session>;
+  logs(name: string, options: LogsRequest, signal?: AbortSignal): Promise<{ tty: boolean; frames: AsyncIterable<Uint8Array> }>;
+
+  execCreate(name: string, config: ExecConfig): Promise<{ Id: string }>;
+  /** Attached start: the session carries the exec's stdio. */
+  execStart(execId: string, options: ExecStart): Promise<Session | undefined>;
+  execInspect(execId: string): Record<string, unknown>;
+  execResize(execId: string, size: { rows: number; columns: number }): Promise<void>;
+}
+
+/**
+ * A client joined to a target's stdio. `stream` reads wire format (8-byte-header frames, or raw bytes on a tty) and takes stdin; its end
+ * is the target's end. The HTTP layer pipes it to the socket.
+ */
+export interface Session {
+  tty: boolean;
+  stream: Duplex;
+}
+
+export interface AttachRequest {
+  logs: boolean;
+  stream: boolean;
+  stdin: boolean;
+  stdout: boolean;
+  stderr: boolean;
+  /** Undefined: ctrl-p,ctrl-q. */
+  detachKeys: string | undefined;
+}
+
+export interface LogsRequest {
+  follow: boolean;
+  stdout: boolean;
+  stderr: boolean;
+  sinceNs: bigint | undefined;
+  untilNs: bigint | undefined;
+  timestamps: boolean;
+  details: boolean;
+  /** Undefined: all. */
+  tail: number | undefined;
+}
+
+export interface ListOptions {
+  all: boolean;
+  limit: number | undefined;
+  size: boolean;
+  filters: Map<string, string[]>;
+}
+
+export interface WaitResult {
+  exitCode: number;
+  error: string | undefined;
+}
