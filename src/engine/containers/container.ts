@@ -89,7 +89,7 @@ export function decodeContainer(text: string): Container {
   const record = raw as Container & { createdNs: number | bigint };
   return {
     ...record,
-    createdNs: BigInt(record.createdNs),
+    createdNs: ns(record.createdNs),
     config: containerConfig.decode(record.config, ""),
     hostConfig: hostConfig.decode(record.hostConfig, ""),
     networking: networkingConfig.decode(record.networking, ""),
@@ -103,15 +103,20 @@ function decodeState(state: ContainerState): ContainerState {
     case "created":
       return state;
     case "running":
-      return { ...state, startedAtNs: BigInt(state.startedAtNs) };
+      return { ...state, startedAtNs: ns(state.startedAtNs) };
     case "restarting":
     case "exited":
     case "removing":
     case "dead":
       return {
         ...state,
-        startedAtNs: BigInt(state.startedAtNs),
-        ended: { ...state.ended, finishedAtNs: BigInt(state.ended.finishedAtNs) },
+        startedAtNs: ns(state.startedAtNs),
+        ended: { ...state.ended, finishedAtNs: ns(state.ended.finishedAtNs) },
       };
   }
+}
+
+/** A time from JSON: a bigint only when it was too large for a number. */
+function ns(value: number | bigint): bigint {
+  return BigInt(value);
 }
