@@ -1,0 +1,12 @@
+import { defineConfig } from "vitest/config";
+
+/** Tests on the real kernel, as root, against real daemons. One file after another: they look at the whole machine for what was left. */
+export default defineConfig({
+  test: {
+    include: ["e2e/**/*.e2e.ts"],
+    fileParallelism: false,
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
+    teardownTimeout: 60_000,
+  },
+});
