@@ -14,7 +14,7 @@ import { findNode, projectRoot } from "./node.mjs";
 const STATIC_CHECKS = [
   { name: "lint", command: ["oxlint", "--type-aware"] },
   { name: "tsc", command: ["tsc", "-p", "."] },
-  { name: "knip", command: ["knip", "--no-progress"] },
+  { name: "knip", command: ["knip", "--no-progress", "--exclude=binaries"] },
   { name: "format", command: ["oxfmt", "--check", "."] },
 ];
 
