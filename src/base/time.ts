@@ -32,3 +32,23 @@ export function formatLogTime(ns: bigint): string {
   const seconds = new Date(Number(ns / 1_000_000_000n) * 1000).toISOString().slice(0, 19);
   return `${seconds}.${String(ns % 1_000_000_000n).padStart(9, "0")}Z`;
 }
+
+/**
+ * The time that a query means: Unix seconds with up to nine digits after the point (`1136073600.000000001`), as Docker's clients send it,
+ * or RFC 3339. In nanoseconds since 1970; undefined when it is neither.
+ */
+export function parseTimestamp(text: string): bigint | undefined {
+  const unix = /^([+-]?\d{1,18})(?:\.(\d*))?$/.exec(text);
+  if (unix) return BigInt(unix[1] ?? "0") * NS_PER_SECOND + fractionNs(unix[2]);
+  const rfc3339 = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)$/i.exec(text);
+  if (!rfc3339) return undefined;
+  const wholeMs = Date.parse(`${rfc3339[1]}${rfc3339[3]}`.toUpperCase());
+  return Number.isNaN(wholeMs) ? undefined : BigInt(wholeMs) * 1_000_000n + fractionNs(rfc3339[2]);
+}
+
+const NS_PER_SECOND = 1_000_000_000n;
+
+/** Digits after the point as nanoseconds; what is smaller is cut off. */
+function fractionNs(digits = ""): bigint {
+  return BigInt(digits.slice(0, 9).padEnd(9, "0"));
+}
