@@ -94,7 +94,7 @@ async function runTool(command) {
 function runProgram([name, ...args], { stream = false } = {}) {
   const node = findNode();
   if (node === undefined) throw new Error("check: no Node 24 here: run `npm test`, which brings it");
-  const env = { ...process.env, PATH: `${path.dirname(node)}:${process.env["PATH"]}` };
+  const env = { ...process.env, PATH: `${path.dirname(node)}:${process.env["PATH"]}`, ...(stream ? {} : { NO_COLOR: "1" }) };
   return new Promise((resolve, reject) => {
     const child = spawn(path.join(projectRoot, "node_modules/.bin", name), args, {
       cwd: projectRoot,
