@@ -1,0 +1,4 @@
+import { main } from "../cli/cli.ts";
+
+/** The `tsubo` command. */
+void main(process.argv.slice(2));

@@ -1,0 +1,71 @@
+import { messageOf } from "../../base/errors.ts";
+import { readFileSync } from "node:fs";
+import path from "node:path";
+
+/**
+ * `config.json` of the Docker CLI: the folder from `--config`, DOCKER_CONFIG or ~/.docker. We read what a client needs and never write
+ * it. A missing file is an empty one; a broken one is a warning, as with Docker.
+ */
+export type ConfigFile = {
+  readonly folder: string;
+  readonly auths: Readonly<Record<string, StoredAuth>>;
+  readonly credsStore: string;
+  readonly credHelpers: Readonly<Record<string, string>>;
+  readonly detachKeys: string;
+  readonly psFormat: string;
+  readonly imagesFormat: string;
+  readonly networksFormat: string;
+  readonly volumesFormat: string;
+  readonly httpHeaders: Readonly<Record<string, string>>;
+  readonly proxies: Readonly<Record<string, Readonly<Record<string, string>>>>;
+};
+
+export type StoredAuth = {
+  readonly auth?: string;
+  readonly username?: string;
+  readonly password?: string;
+  readonly identitytoken?: string;
+};
+
+export function readConfigFile(given: string, warn: (text: string) => void): ConfigFile {
+  const folder = given || process.env["DOCKER_CONFIG"] || path.join(process.env["HOME"] ?? "/", ".docker");
+  const content = read(path.join(folder, "config.json"), warn);
+  const text = (key: string): string => (typeof content[key] === "string" ? content[key] : "");
+  // Each value is checked to be an object; what is inside is used as text only after a check of its own.
+  const table = <T>(key: string): Record<string, T> => (isObject(content[key]) ? (content[key] as Record<string, T>) : {});
+  return {
+    folder,
+    auths: table("auths"),
+    credsStore: text("credsStore"),
+    credHelpers: table("credHelpers"),
+    detachKeys: text("detachKeys"),
+    psFormat: text("psFormat"),
+    imagesFormat: text("imagesFormat"),
+    networksFormat: text("networksFormat"),
+    volumesFormat: text("volumesFormat"),
+    httpHeaders: table("HttpHeaders"),
+    proxies: table("proxies"),
+  };
+}
+
+function read(file: string, warn: (text: string) => void): Record<string, unknown> {
+  let text;
+  try {
+    text = readFileSync(file, "utf8");
+  } catch (error) {
+    if (error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "ENOTDIR")) return {};
+    warn(`WARNING: Error loading config file: ${messageOf(error)}`);
+    return {};
+  }
+  try {
+    const content: unknown = text.trim() === "" ? {} : JSON.parse(text);
+    return isObject(content) ? content : {};
+  } catch (error) {
+    warn(`WARNING: Error parsing config file (${file}): ${messageOf(error)}`);
+    return {};
+  }
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,52 @@
+import { warn } from "../output/print.ts";
+import type { Client } from "./client.ts";
+
+/**
+ * The terminal at our end of a container's: raw while attached, and its size passed on.
+ *
+ * Node restores the terminal's settings itself on every way out (exit, SIGINT, SIGTERM), so only the return to cooked mode before more
+ * output is ours to do.
+ */
+
+/** How often the first resize is tried again (a terminal that just started may refuse it), each pause this much longer than the last. */
+const RESIZE_TRIES = 10;
+const RESIZE_PAUSE_MS = 10;
+
+/** Makes the terminal raw. Gives the way back, which may be called more than once. */
+export function makeRaw(): () => void {
+  process.stdin.setRawMode(true);
+  // Node's raw mode leaves output processing on: a bare line feed of a full-screen program would also return the carriage.
+  process.getBuiltinModule("node:child_process").spawnSync("stty", ["-opost"], { stdio: ["inherit", "ignore", "ignore"] });
+  return () => {
+    if (process.stdin.isRaw) process.stdin.setRawMode(false);
+  };
+}
+
+/** Height and width of the terminal on standard output; zeros when it is none. */
+export function terminalSize(): readonly [height: number, width: number] {
+  const { columns, rows, isTTY } = process.stdout;
+  return isTTY ? [rows, columns] : [0, 0];
+}
+
+/** Sets a container's or an exec's terminal to our size, now and whenever ours changes. */
+export function followTerminalSize(client: Client, target: { container: string } | { exec: string }): void {
+  const resize = async (): Promise<void> => {
+    const [h, w] = terminalSize();
+    if (h === 0 && w === 0) return;
+    const path = "container" in target ? `/containers/${target.container}/resize` : `/exec/${target.exec}/resize`;
+    (await client.request("POST", path, { query: { h, w } })).resume();
+  };
+  const first = async (): Promise<void> => {
+    for (let attempt = 0; attempt <= RESIZE_TRIES; attempt += 1) {
+      try {
+        await resize();
+        return;
+      } catch {
+        await new Promise((resolve) => setTimeout(resolve, RESIZE_PAUSE_MS * (attempt + 1)));
+      }
+    }
+    warn("failed to resize tty, using default size");
+  };
+  void first();
+  process.stdout.on("resize", () => void resize().catch(() => undefined));
+}

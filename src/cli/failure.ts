@@ -1,0 +1,43 @@
+/**
+ * How a command ends when it does not succeed: what is printed on standard error, and the exit status.
+ *
+ * An empty message prints nothing: `run` and `exec` end so when the container's own status is not zero.
+ */
+export class CommandFailure extends Error {
+  readonly exitCode: number;
+
+  constructor(message: string, exitCode = 1, options?: { cause?: unknown }) {
+    super(message, options);
+    this.name = "CommandFailure";
+    this.exitCode = exitCode;
+  }
+}
+
+/** The engine answered with an error status. */
+export class DaemonError extends Error {
+  readonly status: number;
+
+  constructor(status: number, message: string) {
+    super(`Error response from daemon: ${message}`);
+    this.name = "DaemonError";
+    this.status = status;
+  }
+}
+
+/** The engine cannot be reached. */
+export class ConnectionError extends Error {
+  constructor(message: string, options?: { cause?: unknown }) {
+    super(message, options);
+    this.name = "ConnectionError";
+  }
+}
+
+export function isNotFound(error: unknown): boolean {
+  return error instanceof DaemonError && error.status === 404;
+}
+
+/** One failure of several, each on its own line; nothing when the list is empty. */
+export function throwJoined(errors: readonly unknown[]): void {
+  if (errors.length === 0) return;
+  throw new CommandFailure(errors.map((error) => (error instanceof Error ? error.message : String(error))).join("\n"));
+}

@@ -1,0 +1,95 @@
+import type { IncomingMessage } from "node:http";
+import { CommandFailure } from "../failure.ts";
+import { formatSize } from "./units.ts";
+import { isTerminal, writeAll } from "./print.ts";
+
+/**
+ * The progress stream of a pull, push or import: JSON objects, one a line. On a terminal every layer keeps one line that is redrawn; piped,
+ * only the steps are printed, without the bars.
+ */
+
+type Message = {
+  readonly id?: string;
+  readonly status?: string;
+  readonly stream?: string;
+  readonly progressDetail?: { readonly current?: number; readonly total?: number; readonly hidecounts?: boolean; readonly units?: string };
+  readonly error?: string;
+  readonly errorDetail?: { readonly code?: number; readonly message?: string };
+  readonly aux?: unknown;
+};
+
+/** The bar needs this much room; a narrower terminal shows numbers only. */
+const BAR_MIN_COLUMNS = 110;
+const BAR_WIDTH = 50;
+
+/** Prints the stream to descriptor `to`, or nowhere, and throws the error it may end with. */
+export async function showProgress(
+  response: IncomingMessage,
+  to: 1 | 2 | undefined,
+  onAux: (aux: unknown) => void = () => undefined,
+): Promise<void> {
+  const screen = to === undefined ? undefined : openScreen(to);
+  for await (const message of messages(response)) {
+    if (message.aux !== undefined) onAux(message.aux);
+    else if (message.errorDetail !== undefined || message.error !== undefined) {
+      throw new CommandFailure(
+        message.errorDetail?.message ?? message.error ?? "",
+        message.errorDetail?.code === 401 ? 1 : (message.errorDetail?.code ?? 0) || 1,
+      );
+    } else screen?.(message);
+  }
+}
+
+async function* messages(response: IncomingMessage): AsyncGenerator<Message> {
+  response.setEncoding("utf8");
+  let rest = "";
+  for await (const chunk of response) {
+    rest += String(chunk);
+    const lines = rest.split("\n");
+    rest = lines.pop() ?? "";
+    // The engine's own format; a line that is no JSON ends the stream with the parser's error.
+    for (const line of lines) if (line.trim() !== "") yield JSON.parse(line) as Message;
+  }
+  if (rest.trim() !== "") yield JSON.parse(rest) as Message;
+}
+
+function openScreen(to: 1 | 2): (message: Message) => void {
+  const terminal = isTerminal(to);
+  const columns = (terminal && (to === 1 ? process.stdout.columns : process.stderr.columns)) || 200;
+  let lines = new Map<string, number>();
+  return (message) => {
+    let out = "";
+    let up = 0;
+    const progress = progressText(message, columns);
+    if (message.id !== undefined && message.id !== "" && message.progressDetail !== undefined) {
+      if (!lines.has(message.id)) {
+        lines.set(message.id, lines.size);
+        if (terminal) out += "\n";
+      }
+      up = lines.size - (lines.get(message.id) ?? 0);
+      if (terminal && up > 0) out += `\x1b[${up}A`;
+    } else {
+      lines = new Map();
+    }
+    const prefix = message.id === undefined || message.id === "" ? "" : `${message.id}: `;
+    if (terminal && message.progressDetail !== undefined && message.stream === undefined)
+      out += `\x1b[2K\r${prefix}${message.status ?? ""} ${progress}\r`;
+    else if (progress !== "") return;
+    else if (message.stream !== undefined) out += prefix + message.stream;
+    else out += `${prefix}${message.status ?? ""}\n`;
+    if (terminal && up > 0) out += `\x1b[${up}B`;
+    writeAll(to, Buffer.from(out));
+  };
+}
+
+function progressText({ progressDetail }: Message, columns: number): string {
+  const { current = 0, total = 0, hidecounts = false, units = "" } = progressDetail ?? {};
+  if (current <= 0 && total <= 0) return "";
+  const amount = (value: number): string => (units === "" ? formatSize(value, 4) : String(value));
+  if (total <= 0) return units === "" ? amount(current).padStart(8) : `${current} ${units}`;
+  const done = Math.min(BAR_WIDTH, Math.floor(Math.floor((current / total) * 100) / 2));
+  const bar = columns > BAR_MIN_COLUMNS ? `[${"=".repeat(done)}>${" ".repeat(BAR_WIDTH - done)}] ` : "";
+  if (hidecounts) return bar;
+  const numbers = current > total ? amount(current) : `${amount(current)}/${amount(total)}`;
+  return bar + (units === "" ? numbers.padStart(numbers.length + Math.max(0, 8 - amount(current).length)) : `${numbers} ${units}`);
+}
