@@ -1,5 +1,6 @@
 import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 
 import { paths, type Roots } from "../store/roots.ts";
 import { run } from "./run.ts";
@@ -40,11 +41,19 @@ export async function sweepTraces({ roots, cgroupParent, bridge, netns }: Omit<L
       // 0 is a process of a pid namespace that is not ours to see, and would mean ourselves.
       if (Number(pid) > 0) process.kill(Number(pid), "SIGKILL");
     }
-    await run(["sh", "-c", 'for i in $(seq 50); do rmdir "$0" 2>/dev/null && break; sleep 0.04; done', folder]);
+    await removeCgroup(folder);
   }
   for (const target of mountsUnder(roots).toReversed()) await run(["umount", "-l", target]);
   if (netns === undefined) await run(["ip", "link", "delete", bridge]);
   else await run(["ip", "netns", "delete", path.basename(netns)]);
+}
+
+/** A group can be removed a moment after its last process ended. */
+async function removeCgroup(folder: string): Promise<void> {
+  for (let tries = 50; tries > 0 && existsSync(folder); tries -= 1) {
+    const removed = await run(["rmdir", folder]);
+    if (removed.code !== 0) await sleep(40);
+  }
 }
 
 /** Pids of the keepers that serve these roots. */
@@ -101,7 +110,8 @@ function processesOf({ roots, phase }: LookFor): Traces {
 }
 
 function filesOf(roots: Roots): Traces {
-  const mustBeEmpty = [paths.containers, paths.partialBlobs, paths.layersTrash, paths.runtime, paths.netns, paths.bundles, paths.pty];
+  // Not layers-trash: what is in it is deleted in its own time.
+  const mustBeEmpty = [paths.containers, paths.partialBlobs, paths.runtime, paths.netns, paths.bundles, paths.pty];
   return mustBeEmpty.flatMap((folderOf) => {
     const folder = folderOf(roots);
     return existsSync(folder) ? readdirSync(folder).map((name) => `file ${path.join(folder, name)}`) : [];

@@ -1,3 +1,5 @@
+import type { DoctorReport } from "./doctor.ts";
+
 /**
  * The daemon about itself: what it is, what it runs on, and whether everything is where it should be. It keeps no state of its own; it asks
  * the other parts and the kernel when it is asked.
@@ -27,16 +29,4 @@ export interface VersionReport {
   Arch: string;
   KernelVersion: string;
   BuildTime?: string;
-}
-
-export interface DoctorReport {
-  problems: Problem[];
-}
-
-export interface Problem {
-  /** What sort of thing it is: mount, namespace, link, rule, lease, cgroup, process, file, record. */
-  kind: string;
-  /** Which one. */
-  what: string;
-  detail: string;
 }
