@@ -40,7 +40,7 @@ export const MIGRATIONS: readonly string[] = [
   CREATE TABLE endpoints (                -- one network of one container, with its leased address
     container TEXT NOT NULL,
     network   TEXT NOT NULL,
-    address   TEXT NOT NULL,
+    address   TEXT,                       -- null where the network hands out none
     record    TEXT NOT NULL,
     PRIMARY KEY (container, network),
     UNIQUE (network, address)

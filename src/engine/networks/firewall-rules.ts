@@ -1,0 +1,97 @@
+import type { FirewallElement } from "../../kernel/net/firewall.ts";
+import type { PortBinding } from "./networks.ts";
+import type { NetworkRecord } from "./network-records.ts";
+
+/**
+ * The rules of the firewall and the elements that networks and published ports put into its sets: pure text.
+ *
+ * Rules are the same for every daemon and never change while it runs. A network is a handful of elements, a published port is one. The
+ * packet matrix in `e2e/network.e2e.ts` shows what each rule is for: without them two thirds of its checks fail.
+ */
+export const DECLARATIONS: readonly string[] = [
+  "set bridges { type ifname; }", //                                       all our bridges
+  "set same { type ifname . ifname; }", //                                 bridge . bridge: containers on it reach each other
+  "set internal { type ifname; }", //                                      networks without an outside
+  "set nets4 { type ifname . ipv4_addr; flags interval; }", //             bridge . subnet
+  "set nets6 { type ifname . ipv6_addr; flags interval; }",
+  "set subnets4 { type ipv4_addr; flags interval; }", //                   closed to direct access from outside
+  "set subnets6 { type ipv6_addr; flags interval; }",
+  "set masq4 { type ipv4_addr; flags interval; }", //                      leave with the host's address
+  "set masq6 { type ipv6_addr; flags interval; }",
+  "set uplinks { type ifname; }", //                                       links that forward only for our sake
+  "map port4 { type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service; }", //  published on one address
+  "map port4any { type inet_proto . inet_service : ipv4_addr . inet_service; }", //           on all
+  "map port6 { type ipv6_addr . inet_proto . inet_service : ipv6_addr . inet_service; }",
+  "map port6any { type inet_proto . inet_service : ipv6_addr . inet_service; }",
+  "set links4 { type ipv4_addr . ipv4_addr . inet_proto . inet_service; }", //                exceptions where `same` is off
+  "chain guard { type filter hook prerouting priority -300; policy accept; }",
+  "chain publish",
+  "chain prerouting { type nat hook prerouting priority -100; policy accept; }",
+  "chain output { type nat hook output priority -100; policy accept; }",
+  "chain postrouting { type nat hook postrouting priority 100; policy accept; }",
+  "chain forward { type filter hook forward priority 0; policy accept; }",
+];
+
+export const RULES: readonly string[] = [
+  // route_localnet on our bridges makes 127/8 routable from there: only the host itself may use it.
+  'rule guard iifname "lo" accept',
+  "rule guard ip daddr 127.0.0.0/8 drop",
+  "rule guard iifname @bridges accept",
+  "rule guard ip daddr @subnets4 drop",
+  "rule guard ip6 daddr @subnets6 drop",
+
+  "rule publish dnat ip to ip daddr . meta l4proto . th dport map @port4",
+  "rule publish dnat ip to meta l4proto . th dport map @port4any",
+  "rule publish dnat ip6 to ip6 daddr . meta l4proto . th dport map @port6",
+  "rule publish dnat ip6 to meta l4proto . th dport map @port6any",
+  "rule prerouting meta l4proto { tcp, udp, sctp } fib daddr type local jump publish",
+  // From ::1 no reply would find its way back: the proxy serves it.
+  "rule output ip6 daddr ::1 return",
+  "rule output meta l4proto { tcp, udp, sctp } fib daddr type local jump publish",
+
+  "rule postrouting oifname != @bridges ip saddr @masq4 masquerade",
+  "rule postrouting oifname != @bridges ip6 saddr @masq6 masquerade",
+  "rule postrouting oifname != @bridges return",
+  // From the host itself, 127.0.0.1 too: the container sees its gateway.
+  "rule postrouting ct status dnat fib saddr type local masquerade",
+  // From a container by the host's address to itself or a sibling. By address, since with br_netfilter iifname is the port's.
+  "rule postrouting ct status dnat oifname . ip saddr @nets4 masquerade",
+  "rule postrouting ct status dnat oifname . ip6 saddr @nets6 masquerade",
+
+  // We switched forwarding on for these: but for our networks the host is no more a router than before.
+  "rule forward iifname @uplinks oifname != @bridges drop",
+  "rule forward iifname != @bridges oifname != @bridges return",
+  "rule forward ct state established,related accept",
+  "rule forward iifname . oifname @same accept",
+  "rule forward iifname @internal drop",
+  "rule forward oifname @internal drop",
+  "rule forward ct status dnat accept",
+  "rule forward ip saddr . ip daddr . meta l4proto . th dport @links4 accept",
+  "rule forward oifname @bridges drop",
+  "rule forward accept",
+];
+
+/** What a bridge network puts into the sets. */
+export function networkElements(network: NetworkRecord): FirewallElement[] {
+  const { bridge, ipv4Subnet: subnet } = network;
+  if (bridge === undefined || subnet === undefined) return [];
+  return [
+    { set: "bridges", key: `"${bridge.name}"` },
+    ...(bridge.icc ? [{ set: "same", key: `"${bridge.name}" . "${bridge.name}"` }] : []),
+    ...(network.internal ? [{ set: "internal", key: `"${bridge.name}"` }] : []),
+    { set: "nets4", key: `"${bridge.name}" . ${subnet}` },
+    { set: "subnets4", key: subnet },
+    ...(bridge.masquerade && !network.internal ? [{ set: "masq4", key: subnet }] : []),
+  ];
+}
+
+/** What the published ports of one endpoint put into the maps. IPv6 addresses of the host are served by a proxy, not here. */
+export function portElements(containerAddress: string, ports: readonly PortBinding[]): FirewallElement[] {
+  return ports
+    .filter((port) => !port.hostAddress.includes(":"))
+    .map((port) => {
+      const value = `${containerAddress} . ${port.containerPort}`;
+      if (port.hostAddress === "0.0.0.0") return { set: "port4any", key: `${port.protocol} . ${port.hostPort}`, value };
+      return { set: "port4", key: `${port.hostAddress} . ${port.protocol} . ${port.hostPort}`, value };
+    });
+}

@@ -1,0 +1,26 @@
+import type { EndpointRecord } from "./endpoint-records.ts";
+import type { NetworkRecord } from "./network-records.ts";
+import type { PortRequest } from "./networks.ts";
+
+/**
+ * A kind of network. `validate…` refuses what the driver cannot do and touches nothing; `setUp…` makes it so and takes back what it made
+ * when it throws; `tearDown…` is idempotent, goes on past failures and throws what it collected at the end. The container's namespace is
+ * there before its first endpoint is set up and goes after the last was torn down.
+ */
+export interface NetworkDriver {
+  validate(network: NetworkRecord): void;
+  /** Makes the network's own kernel objects; what it learned (subnet, gateway) is in the record it gives back. */
+  setUp(network: NetworkRecord): Promise<NetworkRecord>;
+  tearDown(network: NetworkRecord): Promise<void>;
+
+  /** Links the container's namespace, kept at `namespaceFile`, to the network and publishes its ports; gives the endpoint with them. */
+  setUpEndpoint(
+    network: NetworkRecord,
+    endpoint: EndpointRecord,
+    namespaceFile: string,
+    ports: readonly PortRequest[],
+  ): Promise<EndpointRecord>;
+  tearDownEndpoint(network: NetworkRecord, endpoint: EndpointRecord): Promise<void>;
+  /** Brings back what a daemon holds of an endpoint whose container runs on: ports, rules, its place on the network. */
+  resumeEndpoint(network: NetworkRecord, endpoint: EndpointRecord): Promise<void>;
+}

@@ -1,0 +1,11 @@
+import type { NetworkDriver } from "./network-driver.ts";
+
+/** The network `none`: a namespace with nothing but `lo`. Published ports are kept out of it, as Docker does. */
+export const nullDriver: NetworkDriver = {
+  validate: () => undefined,
+  setUp: async (network) => network,
+  tearDown: async () => undefined,
+  setUpEndpoint: async (_network, endpoint) => endpoint,
+  tearDownEndpoint: async () => undefined,
+  resumeEndpoint: async () => undefined,
+};

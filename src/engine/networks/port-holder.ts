@@ -1,0 +1,49 @@
+import { closeSync } from "node:fs";
+
+import { bindPort } from "../../kernel/net/port-socket.ts";
+import type { PortBinding } from "./networks.ts";
+import { openTcpForward, openUdpForward, type Forward } from "./port-forward.ts";
+
+/**
+ * Holds host ports so that nothing else takes them. For now in the daemon itself; whoever holds them elsewhere implements this.
+ *
+ * An IPv4 port is held by a bound socket only: the kernel forwards its packets. An IPv6 port is also served here, since our containers
+ * have no IPv6 address yet and ::1 can never be forwarded by the kernel.
+ */
+export interface PortHolder {
+  /** Rejects with the kernel's error (`code` EADDRINUSE, EADDRNOTAVAIL, …). `target`: where to forward what arrives. */
+  hold(port: HostPort, target: { address: string; port: number } | undefined): Promise<void>;
+  /** Idempotent. */
+  release(port: HostPort): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+type HostPort = Pick<PortBinding, "protocol" | "hostAddress" | "hostPort">;
+
+export function openPortHolder(): PortHolder {
+  const held = new Map<string, () => Promise<void>>();
+  const keyOf = (port: HostPort): string => `${port.protocol} ${port.hostAddress} ${port.hostPort}`;
+
+  return {
+    async hold(port, target) {
+      if (held.has(keyOf(port))) return;
+      const fd = bindPort({ protocol: port.protocol, address: port.hostAddress, port: port.hostPort });
+      if (target === undefined || port.protocol === "sctp") {
+        held.set(keyOf(port), async () => closeSync(fd));
+        return;
+      }
+      const forward: Forward = port.protocol === "tcp" ? await openTcpForward(fd, target) : await openUdpForward(fd, target);
+      held.set(keyOf(port), () => forward.close());
+    },
+    async release(port) {
+      const close = held.get(keyOf(port));
+      held.delete(keyOf(port));
+      await close?.();
+    },
+    async [Symbol.asyncDispose]() {
+      const all = [...held.values()];
+      held.clear();
+      await Promise.all(all.map((close) => close()));
+    },
+  };
+}

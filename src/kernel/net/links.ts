@@ -1,0 +1,268 @@
+import {
+  ACK,
+  attribute,
+  byteAttribute,
+  CREATE,
+  decodeAttributes,
+  decodeText,
+  DUMP,
+  EXCLUSIVE,
+  nested,
+  numberAttribute,
+  REPLACE,
+  REQUEST,
+  textAttribute,
+  type NetlinkMessage,
+  type NetlinkRequest,
+} from "./netlink.ts";
+
+/** Links, addresses and routes as rtnetlink requests, and what its dumps say. */
+export interface Link {
+  index: number;
+  name: string;
+  kind: string;
+  /** Index of the bridge it is a port of; 0: of none. */
+  master: number;
+  mtu: number;
+  up: boolean;
+  loopback: boolean;
+}
+
+export interface LinkAddress {
+  linkIndex: number;
+  address: string;
+  prefixLength: number;
+}
+
+export interface Route {
+  destination: string;
+  prefixLength: number;
+  linkIndex: number;
+}
+
+const RTM_NEWLINK = 16;
+const RTM_DELLINK = 17;
+const RTM_GETLINK = 18;
+const RTM_NEWADDR = 20;
+const RTM_GETADDR = 22;
+const RTM_NEWROUTE = 24;
+const RTM_GETROUTE = 26;
+
+const AF_INET = 2;
+const AF_INET6 = 10;
+const IFF_UP = 0x1;
+const IFF_LOOPBACK = 0x8;
+
+const IFLA_ADDRESS = 1;
+const IFLA_IFNAME = 3;
+const IFLA_MTU = 4;
+const IFLA_MASTER = 10;
+const IFLA_LINKINFO = 18;
+const IFLA_AF_SPEC = 26;
+const IFLA_NET_NS_FD = 28;
+const IFLA_INFO_KIND = 1;
+const IFLA_INFO_DATA = 2;
+const IFLA_INFO_SLAVE_KIND = 4;
+const IFLA_INFO_SLAVE_DATA = 5;
+const VETH_INFO_PEER = 1;
+const IFLA_INET6_ADDR_GEN_MODE = 8;
+const ADDR_GEN_NONE = 1;
+const IFLA_BRPORT_STATE = 1;
+const IFLA_BRPORT_MODE = 4;
+const PORT_DISABLED = 0;
+
+const IFA_ADDRESS = 1;
+const IFA_LOCAL = 2;
+const IFA_BROADCAST = 4;
+const RTA_DST = 1;
+const RTA_OIF = 4;
+const RTA_GATEWAY = 5;
+const RT_TABLE_MAIN = 254;
+const RTPROT_BOOT = 3;
+const RTN_UNICAST = 1;
+const IFINFO_BYTES = 16;
+
+/** RTMGRP_LINK: links that come, go and change. */
+export const LINK_GROUP = 1;
+
+export function createBridge(bridge: { name: string; macAddress: string; mtu: number | undefined }): NetlinkRequest {
+  return linkRequest(RTM_NEWLINK, CREATE | EXCLUSIVE, `creating bridge ${bridge.name}`, linkHeader(0, 0), [
+    textAttribute(IFLA_IFNAME, bridge.name),
+    attribute(IFLA_ADDRESS, macBytes(bridge.macAddress)),
+    ...(bridge.mtu === undefined ? [] : [numberAttribute(IFLA_MTU, bridge.mtu)]),
+    attribute(IFLA_LINKINFO, textAttribute(IFLA_INFO_KIND, "bridge")),
+  ]);
+}
+
+/**
+ * A pair of which one end is a port of the bridge and the other already sits in the container's namespace under its final name. The
+ * peer must not be up yet (ENOTCONN), nor may this message set IPv6's address generation (EAFNOSUPPORT): `raisePort` follows.
+ */
+export function createVeth(pair: {
+  name: string;
+  bridgeIndex: number;
+  mtu: number | undefined;
+  peer: { name: string; macAddress: string; namespaceFd: number };
+}): NetlinkRequest {
+  const mtu = pair.mtu === undefined ? [] : [numberAttribute(IFLA_MTU, pair.mtu)];
+  const peer = attribute(
+    VETH_INFO_PEER,
+    linkHeader(0, 0),
+    textAttribute(IFLA_IFNAME, pair.peer.name),
+    attribute(IFLA_ADDRESS, macBytes(pair.peer.macAddress)),
+    ...mtu,
+    numberAttribute(IFLA_NET_NS_FD, pair.peer.namespaceFd),
+  );
+  return linkRequest(RTM_NEWLINK, CREATE | EXCLUSIVE, `creating link ${pair.name}`, linkHeader(0, 0), [
+    textAttribute(IFLA_IFNAME, pair.name),
+    numberAttribute(IFLA_MASTER, pair.bridgeIndex),
+    ...mtu,
+    attribute(IFLA_LINKINFO, textAttribute(IFLA_INFO_KIND, "veth"), attribute(IFLA_INFO_DATA, peer)),
+  ]);
+}
+
+/** Brings a bridge port up, without an IPv6 address of its own, and lets it send back where it received (hairpin: br_netfilter needs it). */
+export function raisePort(name: string): NetlinkRequest {
+  return linkRequest(RTM_NEWLINK, 0, `bringing ${name} up`, linkHeader(0, IFF_UP), [
+    textAttribute(IFLA_IFNAME, name),
+    withoutAddressGeneration(),
+    slaveData(byteAttribute(IFLA_BRPORT_MODE, 1)),
+  ]);
+}
+
+/** A dying namespace lives on for up to 120 ms; its port must not answer for the next holder of the address meanwhile. */
+export function disablePort(name: string): NetlinkRequest {
+  return linkRequest(RTM_NEWLINK, 0, `disabling port ${name}`, linkHeader(0, 0, 0), [
+    textAttribute(IFLA_IFNAME, name),
+    slaveData(byteAttribute(IFLA_BRPORT_STATE, PORT_DISABLED)),
+  ]);
+}
+
+export function raiseBridge(name: string): NetlinkRequest {
+  return linkRequest(RTM_NEWLINK, 0, `bringing ${name} up`, linkHeader(0, IFF_UP), [
+    textAttribute(IFLA_IFNAME, name),
+    withoutAddressGeneration(),
+  ]);
+}
+
+export function raiseLink(name: string): NetlinkRequest {
+  return linkRequest(RTM_NEWLINK, 0, `bringing ${name} up`, linkHeader(0, IFF_UP), [textAttribute(IFLA_IFNAME, name)]);
+}
+
+export function enslaveLink(name: string, bridgeIndex: number): NetlinkRequest {
+  return linkRequest(RTM_NEWLINK, 0, `attaching ${name} to its bridge`, linkHeader(0, 0, 0), [
+    textAttribute(IFLA_IFNAME, name),
+    numberAttribute(IFLA_MASTER, bridgeIndex),
+  ]);
+}
+
+export function setMtu(name: string, mtu: number): NetlinkRequest {
+  return linkRequest(RTM_NEWLINK, 0, `setting the MTU of ${name} to ${mtu}`, linkHeader(0, 0, 0), [
+    textAttribute(IFLA_IFNAME, name),
+    numberAttribute(IFLA_MTU, mtu),
+  ]);
+}
+
+export function deleteLink(name: string): NetlinkRequest {
+  return linkRequest(RTM_DELLINK, 0, `deleting link ${name}`, linkHeader(0, 0, 0), [textAttribute(IFLA_IFNAME, name)]);
+}
+
+export function addIpv4Address(linkIndex: number, address: Buffer, prefixLength: number, what: string): NetlinkRequest {
+  const header = Buffer.alloc(8);
+  header.writeUInt8(AF_INET, 0);
+  header.writeUInt8(prefixLength, 1);
+  header.writeUInt32LE(linkIndex, 4);
+  const broadcast = Buffer.alloc(4);
+  broadcast.writeUInt32BE((address.readUInt32BE(0) | (prefixLength === 32 ? 0 : 0xffffffff >>> prefixLength)) >>> 0);
+  const body = Buffer.concat([
+    header,
+    attribute(IFA_LOCAL, address),
+    attribute(IFA_ADDRESS, address),
+    ...(prefixLength < 31 ? [attribute(IFA_BROADCAST, broadcast)] : []),
+  ]);
+  return { type: RTM_NEWADDR, flags: REQUEST | ACK | CREATE | REPLACE, body, what };
+}
+
+export function addIpv4DefaultRoute(linkIndex: number, gateway: Buffer, what: string): NetlinkRequest {
+  const header = Buffer.from([AF_INET, 0, 0, 0, RT_TABLE_MAIN, RTPROT_BOOT, 0, RTN_UNICAST, 0, 0, 0, 0]);
+  const body = Buffer.concat([header, attribute(RTA_GATEWAY, gateway), numberAttribute(RTA_OIF, linkIndex)]);
+  return { type: RTM_NEWROUTE, flags: REQUEST | ACK | CREATE | REPLACE, body, what };
+}
+
+export const dumpLinks: NetlinkRequest = { type: RTM_GETLINK, flags: REQUEST | DUMP, body: linkHeader(0, 0, 0), what: "listing links" };
+/** Answers with one link, or ENODEV. */
+export function getLink(name: string): NetlinkRequest {
+  return linkRequest(RTM_GETLINK, 0, `finding link ${name}`, linkHeader(0, 0), [textAttribute(IFLA_IFNAME, name)]);
+}
+
+export const dumpIpv4Addresses: NetlinkRequest = dumpOf(RTM_GETADDR, 8, "listing addresses");
+export const dumpIpv4Routes: NetlinkRequest = dumpOf(RTM_GETROUTE, 12, "listing routes");
+
+export function decodeLink(message: NetlinkMessage): Link {
+  const attributes = decodeAttributes(message.body, IFINFO_BYTES);
+  const information = decodeAttributes(attributes.get(IFLA_LINKINFO) ?? Buffer.alloc(0), 0);
+  const flags = message.body.readUInt32LE(8);
+  return {
+    index: message.body.readInt32LE(4),
+    name: decodeText(attributes.get(IFLA_IFNAME)),
+    kind: decodeText(information.get(IFLA_INFO_KIND)),
+    master: attributes.get(IFLA_MASTER)?.readUInt32LE(0) ?? 0,
+    mtu: attributes.get(IFLA_MTU)?.readUInt32LE(0) ?? 0,
+    up: (flags & IFF_UP) !== 0,
+    loopback: (flags & IFF_LOOPBACK) !== 0,
+  };
+}
+
+/** True for a message that announces a link (also one that changed). */
+export function isNewLink(message: NetlinkMessage): boolean {
+  return message.type === RTM_NEWLINK;
+}
+
+export function decodeIpv4Address(message: NetlinkMessage): LinkAddress {
+  const attributes = decodeAttributes(message.body, 8);
+  const address = attributes.get(IFA_LOCAL) ?? attributes.get(IFA_ADDRESS) ?? Buffer.alloc(4);
+  return { linkIndex: message.body.readUInt32LE(4), address: ipv4Text(address), prefixLength: message.body.readUInt8(1) };
+}
+
+export function decodeIpv4Route(message: NetlinkMessage): Route {
+  const attributes = decodeAttributes(message.body, 12);
+  return {
+    destination: ipv4Text(attributes.get(RTA_DST) ?? Buffer.alloc(4)),
+    prefixLength: message.body.readUInt8(1),
+    linkIndex: attributes.get(RTA_OIF)?.readUInt32LE(0) ?? 0,
+  };
+}
+
+function ipv4Text(bytes: Buffer): string {
+  return [...bytes.subarray(0, 4)].join(".");
+}
+
+function macBytes(text: string): Buffer {
+  return Buffer.from(text.replaceAll(":", ""), "hex");
+}
+
+function withoutAddressGeneration(): Buffer {
+  return nested(IFLA_AF_SPEC, nested(AF_INET6, byteAttribute(IFLA_INET6_ADDR_GEN_MODE, ADDR_GEN_NONE)));
+}
+
+function slaveData(...data: Buffer[]): Buffer {
+  return attribute(IFLA_LINKINFO, textAttribute(IFLA_INFO_SLAVE_KIND, "bridge"), attribute(IFLA_INFO_SLAVE_DATA, ...data));
+}
+
+function linkHeader(index: number, flags: number, change = flags): Buffer {
+  const header = Buffer.alloc(IFINFO_BYTES);
+  header.writeInt32LE(index, 4);
+  header.writeUInt32LE(flags, 8);
+  header.writeUInt32LE(change, 12);
+  return header;
+}
+
+function linkRequest(type: number, flags: number, what: string, header: Buffer, attributes: Buffer[]): NetlinkRequest {
+  return { type, flags: REQUEST | ACK | flags, body: Buffer.concat([header, ...attributes]), what };
+}
+
+function dumpOf(type: number, headerBytes: number, what: string): NetlinkRequest {
+  const body = Buffer.alloc(headerBytes);
+  body.writeUInt8(AF_INET, 0);
+  return { type, flags: REQUEST | DUMP, body, what };
+}

@@ -1,0 +1,172 @@
+import { SystemCallError } from "../ffi.ts";
+import { addressBytes, connectToBridge, ensureBridge, findBridge, type BridgeFound, type BridgeSpec, type ConnectSpec } from "./bridge.ts";
+import { forgetConnectionsOfPort, forgetConnectionsTo, PROTOCOL_NUMBERS } from "./conntrack.ts";
+import { Firewall, type FirewallChange, type FirewallElement, type FirewallSettings } from "./firewall.ts";
+import {
+  decodeIpv4Address,
+  decodeIpv4Route,
+  decodeLink,
+  deleteLink,
+  disablePort,
+  dumpIpv4Addresses,
+  dumpIpv4Routes,
+  dumpLinks,
+  enslaveLink,
+  raiseLink,
+  raisePort,
+} from "./links.ts";
+import { NETLINK_NETFILTER, NETLINK_ROUTE, openNetlinkSocket, type NetlinkSocket } from "./netlink-socket.ts";
+import { createNamespace, listNamespaces, removeNamespace } from "./netns.ts";
+import { writeSetting } from "./settings.ts";
+
+/**
+ * What the kernel worker thread does: namespaces, links, the firewall and connection tracking, in the network namespace the daemon was
+ * started in. Operations run one after another and each is synchronous. One that throws has taken back what it made; those named ensure or
+ * remove are idempotent.
+ */
+export interface Operations {
+  /** IPv4 networks of the host's addresses and routes, with the link each is on: what a network of ours must not clash with. */
+  hostNetworks(): { network: string; link: string }[];
+  findBridge(name: string): BridgeFound | undefined;
+  ensureBridge(spec: BridgeSpec): BridgeFound;
+  removeLink(name: string): void;
+  /** A namespace for a container, kept at `file`, with nothing but `lo`, which is up. */
+  createNamespace(file: string): void;
+  removeNamespace(file: string): void;
+  /** Gives a namespace a link on a bridge. */
+  connect(spec: ConnectSpec): void;
+  /** Takes a port out of its bridge's traffic at once; the link itself dies with its namespace. */
+  disablePort(link: string): void;
+  /** Attaches a port again whose bridge was made anew. */
+  reattach(link: string, bridge: string): void;
+  openFirewall(settings: FirewallSettings): { by: "libnftables" | "nft"; owned: boolean };
+  changeFirewall(change: FirewallChange): void;
+  /** Puts back what others took from the firewall; true if something was missing. Cheap while nobody commits anything. */
+  watchFirewall(): boolean;
+  removeFirewall(): void;
+  /** Forgets tracked connections to a container's address and of published ports. */
+  forgetConnections(what: { address?: string; ports?: { port: number; protocol: "tcp" | "udp" | "sctp" }[] }): void;
+  listObjects(netnsFolder: string, bridges: string[]): ObjectsFound;
+}
+
+/** What is there now, for restore and the doctor. */
+export interface ObjectsFound {
+  namespaces: { name: string; mounted: boolean }[];
+  ports: { link: string; bridge: string }[];
+  bridges: string[];
+  elements: FirewallElement[];
+}
+
+/** Settings of a new namespace, written before it has links, so that they hold for the links to come. */
+const NAMESPACE_SETTINGS: readonly (readonly [string, string])[] = [
+  // As Docker has them since 20.10: any user may open low ports and ping.
+  ["ipv4/ip_unprivileged_port_start", "0"],
+  ["ipv4/ping_group_range", "0 2147483647"],
+  // Neighbours learn at once who has an address now: one gratuitous ARP, one unsolicited NA.
+  ["ipv4/conf/all/arp_notify", "1"],
+  ["ipv6/conf/all/ndisc_notify", "1"],
+  ["ipv6/conf/default/ndisc_notify", "1"],
+  ["ipv6/conf/all/accept_ra", "0"],
+  ["ipv6/conf/default/accept_ra", "0"],
+  ["ipv6/conf/default/accept_dad", "0"],
+  ["ipv6/conf/default/router_solicitations", "0"],
+  // Not for `lo`, which exists already: ::1 stays, as Docker has it since 26.0.
+  ["ipv6/conf/default/disable_ipv6", "1"],
+];
+
+export function openOperations(): Operations & { close(): void } {
+  const routes = openNetlinkSocket(NETLINK_ROUTE);
+  let connections: NetlinkSocket | undefined;
+  let firewall: Firewall | undefined;
+
+  return {
+    hostNetworks: () => hostNetworks(routes),
+    findBridge: (name) => findBridge(routes, name),
+    ensureBridge: (spec) => ensureBridge(routes, spec),
+    removeLink: (name) => ignoring(["ENODEV"], () => routes.transact([deleteLink(name)])),
+    createNamespace: (file) => createNamespace(file, prepareNamespace),
+    removeNamespace,
+    connect: (spec) => connectToBridge(routes, spec),
+    disablePort: (link) => ignoring(["ENODEV", "EOPNOTSUPP"], () => routes.transact([disablePort(link)])),
+    reattach(link, bridge) {
+      const found = findBridge(routes, bridge);
+      if (found) ignoring(["ENODEV"], () => routes.transact([enslaveLink(link, found.index), raisePort(link)]));
+    },
+    openFirewall(settings) {
+      firewall?.close();
+      firewall = undefined;
+      firewall = new Firewall(settings);
+      return { by: firewall.by, owned: firewall.owned };
+    },
+    changeFirewall(change) {
+      if (firewall === undefined) throw new Error("the firewall is not open");
+      firewall.change(change);
+    },
+    watchFirewall: () => firewall !== undefined && firewall.changedByOthers() && firewall.heal(),
+    removeFirewall() {
+      firewall?.remove();
+      firewall?.close();
+      firewall = undefined;
+    },
+    forgetConnections({ address, ports = [] }) {
+      connections ??= openNetlinkSocket(NETLINK_NETFILTER);
+      const socket = connections;
+      const requests = [
+        ...(address === undefined ? [] : [forgetConnectionsTo(addressBytes(address))]),
+        ...ports.map(({ port, protocol }) => forgetConnectionsOfPort(port, PROTOCOL_NUMBERS[protocol])),
+      ];
+      // ENOENT: nothing was tracked. Kernels before 5.8 know no filter: there the entries run out by themselves.
+      for (const request of requests) ignoring(["ENOENT", "EINVAL", "EOPNOTSUPP"], () => socket.transact([request]));
+    },
+    listObjects(netnsFolder, bridges) {
+      const links = routes.query(dumpLinks).map(decodeLink);
+      const byIndex = new Map(links.filter((link) => bridges.includes(link.name)).map((link) => [link.index, link.name]));
+      const ports = links.flatMap((link) => {
+        const bridge = byIndex.get(link.master);
+        return bridge === undefined ? [] : [{ link: link.name, bridge }];
+      });
+      return { namespaces: listNamespaces(netnsFolder), ports, bridges: [...byIndex.values()], elements: firewall?.listElements() ?? [] };
+    },
+    close() {
+      firewall?.close();
+      connections?.close();
+      routes.close();
+    },
+  };
+}
+
+function prepareNamespace(): void {
+  for (const [name, value] of NAMESPACE_SETTINGS) writeSetting(name, value);
+  const inside = openNetlinkSocket(NETLINK_ROUTE);
+  try {
+    inside.transact([raiseLink("lo")]);
+  } finally {
+    inside.close();
+  }
+}
+
+function hostNetworks(routes: NetlinkSocket): { network: string; link: string }[] {
+  const names = new Map(
+    routes
+      .query(dumpLinks)
+      .map(decodeLink)
+      .map((link) => [link.index, link.name]),
+  );
+  const addresses = routes.query(dumpIpv4Addresses).map(decodeIpv4Address);
+  const destinations = routes
+    .query(dumpIpv4Routes)
+    .map(decodeIpv4Route)
+    .filter((route) => route.prefixLength > 0);
+  return [
+    ...addresses.map((each) => ({ network: `${each.address}/${each.prefixLength}`, link: names.get(each.linkIndex) ?? "" })),
+    ...destinations.map((each) => ({ network: `${each.destination}/${each.prefixLength}`, link: names.get(each.linkIndex) ?? "" })),
+  ];
+}
+
+function ignoring(codes: string[], work: () => void): void {
+  try {
+    work();
+  } catch (error) {
+    if (!(error instanceof SystemCallError) || !codes.includes(error.code)) throw error;
+  }
+}

@@ -1,0 +1,67 @@
+import { closeSync } from "node:fs";
+import { isIPv6 } from "node:net";
+
+import { checked, libc, SystemCallError } from "../ffi.ts";
+
+/**
+ * A host port taken by a socket that is bound and nothing else: not listening and without SO_REUSEADDR, every other bind of the port gets
+ * EADDRINUSE, rewriting of packets by the firewall goes on undisturbed, and if the rules were gone clients would get a refusal. With
+ * SO_REUSEADDR others could steal it; listening without accepting would let clients hang.
+ */
+
+const AF_INET = 2;
+const AF_INET6 = 10;
+const SOCK_STREAM = 1;
+const SOCK_DGRAM = 2;
+const SOCK_CLOEXEC = 0o2000000;
+const SOL_SOCKET = 1;
+const SO_REUSEADDR = 2;
+const IPPROTO_IPV6 = 41;
+const IPV6_V6ONLY = 26;
+const IPPROTO_SCTP = 132;
+
+const socketCall = libc("int socket(int domain, int type, int protocol)");
+const bindCall = libc("int bind(int fd, const void *address, unsigned int length)");
+const setsockoptCall = libc("int setsockopt(int fd, int level, int name, const void *value, unsigned int length)");
+const inetPtonCall = libc("int inet_pton(int family, const char *text, void *bytes)");
+
+/** Binds the port and gives the descriptor that holds it; throws a SystemCallError (EADDRINUSE, EADDRNOTAVAIL, EACCES, …). */
+export function bindPort(port: { protocol: "tcp" | "udp" | "sctp"; address: string; port: number }): number {
+  const address = socketAddress(port.address, port.port);
+  try {
+    return bindSocket(port, address, false);
+  } catch (error) {
+    if (port.protocol !== "tcp" || !(error instanceof SystemCallError) || error.code !== "EADDRINUSE") throw error;
+    // Connections of a service that has ended keep its port for a minute (TIME_WAIT) from all but those who may share it; a service that
+    // still listens does so even then.
+    return bindSocket(port, address, true);
+  }
+}
+
+function bindSocket(port: { protocol: "tcp" | "udp" | "sctp"; address: string; port: number }, address: Buffer, share: boolean): number {
+  const what = `to ${port.address}:${port.port}/${port.protocol}`;
+  const family = address.readUInt16LE(0);
+  const type = port.protocol === "udp" ? SOCK_DGRAM : SOCK_STREAM;
+  const fd = checked("socket", socketCall(family, type | SOCK_CLOEXEC, port.protocol === "sctp" ? IPPROTO_SCTP : 0), what);
+  try {
+    const on = Buffer.from([1, 0, 0, 0]);
+    if (family === AF_INET6) checked("setsockopt", setsockoptCall(fd, IPPROTO_IPV6, IPV6_V6ONLY, on, 4), what);
+    if (share) checked("setsockopt", setsockoptCall(fd, SOL_SOCKET, SO_REUSEADDR, on, 4), what);
+    checked("bind", bindCall(fd, address, address.length), what);
+    if (share) checked("setsockopt", setsockoptCall(fd, SOL_SOCKET, SO_REUSEADDR, Buffer.alloc(4), 4), what);
+    return fd;
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+}
+
+function socketAddress(text: string, port: number): Buffer {
+  const family = isIPv6(text) ? AF_INET6 : AF_INET;
+  const address = Buffer.alloc(family === AF_INET6 ? 28 : 16);
+  address.writeUInt16LE(family, 0);
+  address.writeUInt16BE(port, 2);
+  const bytes = address.subarray(family === AF_INET6 ? 8 : 4);
+  if (inetPtonCall(family, text, bytes) !== 1) throw new Error(`not an IP address: ${text}`);
+  return address;
+}
