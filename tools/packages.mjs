@@ -66,7 +66,7 @@ export function ensurePackages({ forTests, say }) {
     .filter(({ names, optional }) => candidateOf(names) || !optional)
     .map(({ names }) => candidateOf(names) ?? names[0]);
   if (wanted.length === 0) return [];
-  say(`apt-get install ${wanted.join(" ")}`);
+  say(`apt-get install ${wanted.join(" ")} (may take a minute)`);
   withoutStartingServices(wanted, () => {
     if (install(wanted) || (!updated && (update(), install(wanted)))) return;
     throw new Error(`apt-get could not install ${wanted.join(" ")}: see its messages above; when it works by hand, run this again`);
@@ -115,12 +115,19 @@ function install(names) {
   return apt(["install", "-y", "-qq", "--no-install-recommends", ...names]);
 }
 
+/** Shows what apt said only when it failed. */
 function apt(args) {
-  const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
-  const { status } = spawnSync("apt-get", ["-o", `DPkg::Lock::Timeout=${APT_LOCK_TIMEOUT_S}`, "-o", "Dpkg::Use-Pty=0", ...args], {
-    env,
-    stdio: ["ignore", "inherit", "inherit"],
-  });
+  const { status, stdout, stderr } = spawnSync(
+    "apt-get",
+    ["-o", `DPkg::Lock::Timeout=${APT_LOCK_TIMEOUT_S}`, "-o", "Dpkg::Use-Pty=0", ...args],
+    {
+      env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" },
+      encoding: "utf8",
+      stdio: ["ignore", "pipe", "pipe"],
+      maxBuffer: 64 << 20,
+    },
+  );
+  if (status !== 0) process.stderr.write(`${stdout}${stderr}`);
   return status === 0;
 }
 
