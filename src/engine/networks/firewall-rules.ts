@@ -58,8 +58,8 @@ export const RULES: readonly string[] = [
   "rule postrouting ct status dnat oifname . ip saddr @nets4 masquerade",
   "rule postrouting ct status dnat oifname . ip6 saddr @nets6 masquerade",
 
-  // We switched forwarding on for these: but for our networks the host is no more a router than before.
-  "rule forward iifname @uplinks oifname != @bridges drop",
+  // We switched forwarding on for these, for our networks' sake: between them the host forwards as little as before.
+  "rule forward iifname @uplinks oifname @uplinks drop",
   "rule forward iifname != @bridges oifname != @bridges return",
   "rule forward ct state established,related accept",
   "rule forward iifname . oifname @same accept",

@@ -27,6 +27,10 @@ export interface Networks {
   /** What a container that is joined has, for inspect and list. */
   endpointsOf(containerId: string): Endpoint[];
 
+  /** What ought to be in the kernel according to the database, and what is there: the doctor wants the two to be the same. */
+  expectedObjects(): KernelObject[];
+  kernelObjects(): Promise<KernelObject[]>;
+
   [Symbol.asyncDispose](): Promise<void>;
 }
 
@@ -57,6 +61,12 @@ export interface Joined {
   /** Path of the namespace, for the OCI spec. */
   netnsPath: string;
   endpoint: Endpoint | undefined;
+}
+
+/** A namespace, link, bridge, rule (element of the firewall's sets) or held port, by its name. */
+export interface KernelObject {
+  kind: "namespace" | "link" | "bridge" | "rule" | "port";
+  name: string;
 }
 
 /** One container on one network. */

@@ -15,13 +15,14 @@ export interface PortHolder {
   hold(port: HostPort, target: { address: string; port: number } | undefined): Promise<void>;
   /** Idempotent. */
   release(port: HostPort): Promise<void>;
+  held(): Promise<HostPort[]>;
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-type HostPort = Pick<PortBinding, "protocol" | "hostAddress" | "hostPort">;
+export type HostPort = Pick<PortBinding, "protocol" | "hostAddress" | "hostPort">;
 
 export function openPortHolder(): PortHolder {
-  const held = new Map<string, () => Promise<void>>();
+  const held = new Map<string, { port: HostPort; close: () => Promise<void> }>();
   const keyOf = (port: HostPort): string => `${port.protocol} ${port.hostAddress} ${port.hostPort}`;
 
   return {
@@ -29,21 +30,22 @@ export function openPortHolder(): PortHolder {
       if (held.has(keyOf(port))) return;
       const fd = bindPort({ protocol: port.protocol, address: port.hostAddress, port: port.hostPort });
       if (target === undefined || port.protocol === "sctp") {
-        held.set(keyOf(port), async () => closeSync(fd));
+        held.set(keyOf(port), { port, close: async () => closeSync(fd) });
         return;
       }
       const forward: Forward = port.protocol === "tcp" ? await openTcpForward(fd, target) : await openUdpForward(fd, target);
-      held.set(keyOf(port), () => forward.close());
+      held.set(keyOf(port), { port, close: () => forward.close() });
     },
     async release(port) {
-      const close = held.get(keyOf(port));
+      const holding = held.get(keyOf(port));
       held.delete(keyOf(port));
-      await close?.();
+      await holding?.close();
     },
+    held: async () => [...held.values()].map(({ port }) => port),
     async [Symbol.asyncDispose]() {
       const all = [...held.values()];
       held.clear();
-      await Promise.all(all.map((close) => close()));
+      await Promise.all(all.map(({ close }) => close()));
     },
   };
 }

@@ -1,5 +1,5 @@
 import { messageOf } from "../../base/errors.ts";
-import { openNftables, type Nftables } from "./nftables.ts";
+import { openNftables, type Nftables, type RunProgram } from "./nftables.ts";
 
 /**
  * The firewall of one daemon: one nftables table of its own. Rules never change; what changes are elements of sets and maps. This part
@@ -12,6 +12,8 @@ export interface FirewallSettings {
   declarations: string[];
   rules: string[];
   elements: FirewallElement[];
+  /** Sets of which the kernel's own table remembers the elements across daemons. */
+  keep: string[];
   /** Where the fall-back to the `nft` program puts its commands. */
   scratchFile: string;
 }
@@ -38,11 +40,12 @@ export class Firewall {
   #rulesListed = "";
 
   /** Makes the kernel's table exactly what the settings say, in one transaction; packets never meet a half-made one. */
-  constructor(settings: FirewallSettings) {
+  constructor(settings: FirewallSettings, runProgram: RunProgram) {
     this.#settings = settings;
     for (const element of settings.elements) this.#remember(element);
-    this.#nftables = openNftables(settings.scratchFile);
+    this.#nftables = openNftables(settings.scratchFile, runProgram);
     try {
+      for (const set of settings.keep) for (const element of this.#listSet(set)) this.#remember(element);
       this.#owned = this.#nftables.own(settings.table);
       try {
         this.assertAll();
@@ -67,8 +70,14 @@ export class Firewall {
     return this.#owned;
   }
 
+  /** For what is not in our table. */
   get nftables(): Nftables {
     return this.#nftables;
+  }
+
+  /** Keys of the elements that ought to be in a set, without quotes. */
+  keysOf(set: string): string[] {
+    return [...(this.#elements.get(set)?.keys() ?? [])].map((key) => key.replaceAll('"', ""));
   }
 
   /** One change, atomically. What is already so is left out; if the kernel disagrees with what we remember, everything is put right. */
@@ -134,19 +143,9 @@ export class Firewall {
     return true;
   }
 
-  /** The elements that the kernel has now, written as ours are. */
+  /** The elements that the kernel has now, written as ours are but without quotes. */
   listElements(): FirewallElement[] {
-    const objects = this.#nftables.list(`list table inet ${this.#settings.table}`);
-    return objects.flatMap((object) => {
-      const store = object["set"] ?? object["map"];
-      if (!isRecord(store) || !Array.isArray(store["elem"])) return [];
-      const set = String(store["name"]);
-      const isMap = "map" in object;
-      return store["elem"].map((element: unknown): FirewallElement => {
-        if (!isMap || !Array.isArray(element)) return { set, key: elementText(element) };
-        return { set, key: elementText(element[0]), value: elementText(element[1]) };
-      });
-    });
+    return elementsOf(this.#nftables.list(`list table inet ${this.#settings.table}`));
   }
 
   /** Takes the table away; for those who leave nothing behind. */
@@ -183,6 +182,16 @@ export class Firewall {
     return { rules: JSON.stringify(kept, (key, value: unknown) => (key === "handle" ? undefined : value)), sizes };
   }
 
+  /** Elements of a set of names before the table is ours; none when there is no table yet. */
+  #listSet(set: string): FirewallElement[] {
+    try {
+      const elements = elementsOf(this.#nftables.list(`list set inet ${this.#settings.table} ${set}`));
+      return elements.map((element) => ({ ...element, key: `"${element.key}"` }));
+    } catch {
+      return [];
+    }
+  }
+
   #addCommand(element: FirewallElement): string {
     const value = element.value === undefined || element.value === "" ? "" : ` : ${element.value}`;
     return `add element inet ${this.#settings.table} ${element.set} { ${element.key}${value} }`;
@@ -201,6 +210,20 @@ function same(one: FirewallElement, other: FirewallElement): boolean {
 
 function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null;
+}
+
+/** The elements of all sets and maps in a listing. */
+function elementsOf(objects: Record<string, unknown>[]): FirewallElement[] {
+  return objects.flatMap((object) => {
+    const store = object["set"] ?? object["map"];
+    if (!isRecord(store) || !Array.isArray(store["elem"])) return [];
+    const set = String(store["name"]);
+    const isMap = "map" in object;
+    return store["elem"].map((element: unknown): FirewallElement => {
+      if (!isMap || !Array.isArray(element)) return { set, key: elementText(element) };
+      return { set, key: elementText(element[0]), value: elementText(element[1]) };
+    });
+  });
 }
 
 /** An element of libnftables' JSON as nft's own language writes it, without quotes. */

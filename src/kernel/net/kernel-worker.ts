@@ -1,8 +1,8 @@
-import { parentPort, Worker } from "node:worker_threads";
+import { Worker } from "node:worker_threads";
 
 import { EngineError, messageOf, type ErrorKind } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
-import { openOperations, type Operations } from "./operations.ts";
+import type { Operations } from "./operations.ts";
 
 /**
  * The kernel worker thread: the one thread that enters network namespaces and speaks to the kernel about links and the firewall.
@@ -16,13 +16,13 @@ export interface KernelWorker {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-interface Request {
+export interface Request {
   id: number;
-  name: keyof Operations;
+  name: keyof Operations | "ready" | "close";
   args: unknown[];
 }
 
-interface Answer {
+export interface Answer {
   id: number;
   result?: unknown;
   error?: { message: string; code?: string | undefined; kind?: ErrorKind | undefined };
@@ -82,36 +82,6 @@ export async function openKernelWorker(file: string, log: Log): Promise<KernelWo
       await ended;
     },
   };
-}
-
-/** The other side: runs in the thread. */
-export function serveKernelWorker(): void {
-  if (parentPort === null) throw new Error("this program runs as a worker thread of tsubod only");
-  const port = parentPort;
-  let operations: ReturnType<typeof openOperations> | undefined;
-
-  port.on("message", (request: Request | { id: number; name: "ready" | "close"; args: [] }) => {
-    const answer: Answer = { id: request.id };
-    try {
-      if (request.name === "close") {
-        operations?.close();
-      } else if (request.name === "ready") {
-        operations = openOperations();
-      } else if (operations !== undefined) {
-        // Arguments come from `call`, whose types are those of this very operation.
-        const operation = operations[request.name] as (...args: unknown[]) => unknown;
-        answer.result = operation(...request.args);
-      }
-    } catch (error) {
-      answer.error = {
-        message: messageOf(error),
-        code: error instanceof Error && "code" in error ? String(error.code) : undefined,
-        kind: error instanceof EngineError ? error.kind : undefined,
-      };
-    }
-    port.postMessage(answer);
-    if (request.name === "close") port.close();
-  });
 }
 
 function errorOf(answer: NonNullable<Answer["error"]>): Error {

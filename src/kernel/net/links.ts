@@ -40,6 +40,9 @@ export interface Route {
   linkIndex: number;
 }
 
+/** All links we name ourselves begin so, so that others can name them in their rules (`-i tsubo+`). */
+export const LINK_PREFIX = "tsubo";
+
 const RTM_NEWLINK = 16;
 const RTM_DELLINK = 17;
 const RTM_GETLINK = 18;
@@ -211,11 +214,6 @@ export function decodeLink(message: NetlinkMessage): Link {
     up: (flags & IFF_UP) !== 0,
     loopback: (flags & IFF_LOOPBACK) !== 0,
   };
-}
-
-/** True for a message that announces a link (also one that changed). */
-export function isNewLink(message: NetlinkMessage): boolean {
-  return message.type === RTM_NEWLINK;
 }
 
 export function decodeIpv4Address(message: NetlinkMessage): LinkAddress {

@@ -1,4 +1,3 @@
-import { spawnSync } from "node:child_process";
 import { readdirSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
 
 import { EngineError } from "../../base/errors.ts";
@@ -45,7 +44,7 @@ const SO_PROTOCOL = 38;
 const getsockoptCall = libc("int getsockopt(int fd, int level, int name, void *value, void *length)");
 
 /** Opens nftables in the calling thread's network namespace. `scratchFile` is where the fall-back puts its commands. */
-export function openNftables(scratchFile: string): Nftables {
+export function openNftables(scratchFile: string, runProgram: RunProgram): Nftables {
   const generations = openNetlinkSocket(NETLINK_NETFILTER);
   const generation = (): number => {
     const [answer] = generations.query({
@@ -57,7 +56,7 @@ export function openNftables(scratchFile: string): Nftables {
     return answer === undefined ? 0 : (decodeAttributes(answer.body, 4).get(NFTA_GENERATION_ID)?.readUInt32BE(0) ?? 0);
   };
   try {
-    const commands = openLibrary() ?? openProgram(scratchFile);
+    const commands = openLibrary() ?? openProgram(scratchFile, runProgram);
     return {
       ...commands,
       generation,
@@ -117,34 +116,36 @@ function openLibrary(): Omit<Nftables, "generation"> | undefined {
   };
 }
 
-function openProgram(scratchFile: string): Omit<Nftables, "generation"> {
-  const spawn = (args: string[]): string => {
-    const result = spawnSync("nft", args, { encoding: "utf8" });
-    if (result.error) {
-      throw new EngineError(
-        "system",
-        "the firewall cannot be set up: neither libnftables.so.1 nor the program nft is installed: install the package nftables",
-        {
-          cause: result.error,
-        },
-      );
+/**
+ * Runs a program to its end and waits; undefined where it is not installed. It comes from the thread's own main file, because nothing that
+ * could also run in the keeper may start programs by `child_process`.
+ */
+export type RunProgram = (name: string, args: string[]) => { status: number | null; stdout: string; stderr: string } | undefined;
+
+function openProgram(scratchFile: string, runProgram: RunProgram): Omit<Nftables, "generation"> {
+  const nft = (args: string[]): string => {
+    const result = runProgram("nft", args);
+    if (result === undefined) {
+      const missing =
+        "the firewall cannot be set up: neither libnftables.so.1 nor the program nft is installed: install the package nftables";
+      throw new EngineError("system", missing);
     }
     if (result.status !== 0) throw new EngineError("system", `changing the firewall: ${result.stderr.trim()}`);
     return result.stdout;
   };
-  spawn(["--version"]);
+  nft(["--version"]);
   return {
     by: "nft",
     run(commands) {
       // `nft -f -` fails from Node: its pipes are sockets, which nft cannot open again.
       writeFileSync(scratchFile, commands, { mode: 0o600 });
       try {
-        spawn(["-f", scratchFile]);
+        nft(["-f", scratchFile]);
       } finally {
         rmSync(scratchFile, { force: true });
       }
     },
-    list: (command) => parseListing(spawn(["-j", ...command.split(" ")])),
+    list: (command) => parseListing(nft(["-j", ...command.split(" ")])),
     own: () => false,
     close: () => undefined,
   };

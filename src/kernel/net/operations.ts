@@ -2,6 +2,8 @@ import { SystemCallError } from "../ffi.ts";
 import { addressBytes, connectToBridge, ensureBridge, findBridge, type BridgeFound, type BridgeSpec, type ConnectSpec } from "./bridge.ts";
 import { forgetConnectionsOfPort, forgetConnectionsTo, PROTOCOL_NUMBERS } from "./conntrack.ts";
 import { Firewall, type FirewallChange, type FirewallElement, type FirewallSettings } from "./firewall.ts";
+import { passForeignDrop, removeOwnChain, type OwnChain } from "./foreign-drop.ts";
+import { ensureForwarding } from "./forwarding.ts";
 import {
   decodeIpv4Address,
   decodeIpv4Route,
@@ -12,11 +14,15 @@ import {
   dumpIpv4Routes,
   dumpLinks,
   enslaveLink,
+  getLink,
+  LINK_GROUP,
+  LINK_PREFIX,
   raiseLink,
   raisePort,
 } from "./links.ts";
 import { NETLINK_NETFILTER, NETLINK_ROUTE, openNetlinkSocket, type NetlinkSocket } from "./netlink-socket.ts";
 import { createNamespace, listNamespaces, removeNamespace } from "./netns.ts";
+import type { RunProgram } from "./nftables.ts";
 import { writeSetting } from "./settings.ts";
 
 /**
@@ -41,8 +47,12 @@ export interface Operations {
   reattach(link: string, bridge: string): void;
   openFirewall(settings: FirewallSettings): { by: "libnftables" | "nft"; owned: boolean };
   changeFirewall(change: FirewallChange): void;
-  /** Puts back what others took from the firewall; true if something was missing. Cheap while nobody commits anything. */
-  watchFirewall(): boolean;
+  /**
+   * Keeps the host as we need it, to be called every second and cheap while nothing happens: puts back what others took from our table
+   * (`healed`), lets our packets pass others' policies (`blocking`: those it cannot), switches forwarding on for links that came up, and
+   * tells which of our bridges are gone.
+   */
+  watchHost(anew?: boolean): { healed: boolean; blocking: string[]; lostBridges: string[] };
   removeFirewall(): void;
   /** Forgets tracked connections to a container's address and of published ports. */
   forgetConnections(what: { address?: string; ports?: { port: number; protocol: "tcp" | "udp" | "sctp" }[] }): void;
@@ -74,8 +84,10 @@ const NAMESPACE_SETTINGS: readonly (readonly [string, string])[] = [
   ["ipv6/conf/default/disable_ipv6", "1"],
 ];
 
-export function openOperations(): Operations & { close(): void } {
+export function openOperations(runProgram: RunProgram): Operations & { close(): void } {
   const routes = openNetlinkSocket(NETLINK_ROUTE);
+  const linkNews = openNetlinkSocket(NETLINK_ROUTE, LINK_GROUP);
+  let table = "";
   let connections: NetlinkSocket | undefined;
   let firewall: Firewall | undefined;
 
@@ -90,20 +102,36 @@ export function openOperations(): Operations & { close(): void } {
     disablePort: (link) => ignoring(["ENODEV", "EOPNOTSUPP"], () => routes.transact([disablePort(link)])),
     reattach(link, bridge) {
       const found = findBridge(routes, bridge);
-      if (found) ignoring(["ENODEV"], () => routes.transact([enslaveLink(link, found.index), raisePort(link)]));
+      if (found === undefined) return;
+      ignoring(["ENODEV"], () => {
+        const [port] = routes.query(getLink(link)).map(decodeLink);
+        if (port?.master !== found.index) routes.transact([enslaveLink(link, found.index), raisePort(link)]);
+      });
     },
     openFirewall(settings) {
       firewall?.close();
       firewall = undefined;
-      firewall = new Firewall(settings);
+      firewall = new Firewall(settings, runProgram);
+      table = settings.table;
       return { by: firewall.by, owned: firewall.owned };
     },
     changeFirewall(change) {
       if (firewall === undefined) throw new Error("the firewall is not open");
       firewall.change(change);
     },
-    watchFirewall: () => firewall !== undefined && firewall.changedByOthers() && firewall.heal(),
+    watchHost(anew = false) {
+      if (firewall === undefined) return { healed: false, blocking: [], lostBridges: [] };
+      const changed = firewall.changedByOthers();
+      const healed = changed && firewall.heal();
+      const blocking = changed || anew ? passForeignDrop(firewall.nftables, runProgram, ownChain(table, firewall), table) : [];
+      const { messages, lost } = linkNews.drain();
+      const linksChanged = lost || anew || messages.length > 0;
+      if (linksChanged) ensureForwarding(routes, firewall);
+      const lostBridges = linksChanged ? firewall.keysOf("bridges").filter((bridge) => findBridge(routes, bridge) === undefined) : [];
+      return { healed, blocking, lostBridges };
+    },
     removeFirewall() {
+      if (firewall) removeOwnChain(firewall.nftables, runProgram, ownChain(table, firewall));
       firewall?.remove();
       firewall?.close();
       firewall = undefined;
@@ -130,9 +158,15 @@ export function openOperations(): Operations & { close(): void } {
     close() {
       firewall?.close();
       connections?.close();
+      linkNews.close();
       routes.close();
     },
   };
+}
+
+function ownChain(table: string, firewall: Firewall): OwnChain {
+  const named = firewall.keysOf("bridges").filter((bridge) => !bridge.startsWith(LINK_PREFIX));
+  return { name: table.toUpperCase(), links: [`${LINK_PREFIX}*`, ...named] };
 }
 
 function prepareNamespace(): void {
