@@ -61,3 +61,15 @@ export function checked(call: string, result: number, what: string): number {
   if (result < 0) throw new SystemCallError(call, errno(), what);
   return result;
 }
+
+/** Runs a call in the libuv pool, for calls that may wait for a disk; rejects like `checked` throws. */
+export function checkedAsync(call: string, native: NativeFunction, args: unknown[], what: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    native.async(...args, (error: unknown, result: number) => {
+      // koffi keeps the pool thread's errno for the length of this callback.
+      if (error) reject(error instanceof Error ? error : new Error(`${call} ${what}`, { cause: error }));
+      else if (result < 0) reject(new SystemCallError(call, errno(), what));
+      else resolve(result);
+    });
+  });
+}

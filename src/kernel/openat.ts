@@ -1,0 +1,152 @@
+import { constants } from "node:fs";
+
+import { checked, libc } from "./ffi.ts";
+
+/**
+ * File calls below a folder's descriptor, for trees whose names come from strangers.
+ *
+ * Names are *binary strings*: one character per byte (latin1), because a name in a layer is bytes and need not be UTF-8. `bytesOf` makes
+ * the NUL-terminated form the kernel wants. Every descriptor made here is close-on-exec.
+ */
+
+const SYS_OPENAT2 = 437;
+const RESOLVE_NO_MAGICLINKS = 0x02;
+const RESOLVE_IN_ROOT = 0x10;
+
+export const O_RDONLY = 0;
+export const O_WRONLY = 1;
+export const O_CREAT = 0o100;
+export const O_EXCL = 0o200;
+export const { O_DIRECTORY, O_NOFOLLOW } = constants;
+export const O_CLOEXEC = 0o2000000;
+export const O_PATH = 0o10000000;
+const AT_SYMLINK_NOFOLLOW = 0x100;
+const AT_REMOVEDIR = 0x200;
+
+export const S_IFMT = 0o170000;
+export const S_IFDIR = 0o040000;
+export const S_IFCHR = 0o020000;
+export const S_IFBLK = 0o060000;
+export const S_IFIFO = 0o010000;
+
+const syscallOpenat2 = libc("long syscall(long number, int directory, void *path, void *how, size_t size)");
+const nativeOpenat = libc("int openat(int directory, void *path, int flags, uint mode)");
+const nativeMkdirat = libc("int mkdirat(int directory, void *path, uint mode)");
+const nativeMknodat = libc("int mknodat(int directory, void *path, uint mode, uint64_t device)");
+const nativeSymlinkat = libc("int symlinkat(void *content, int directory, void *path)");
+const nativeLinkat = libc("int linkat(int fromDirectory, void *from, int toDirectory, void *to, int flags)");
+const nativeUnlinkat = libc("int unlinkat(int directory, void *path, int flags)");
+const nativeFchown = libc("int fchown(int fd, uint user, uint group)");
+const nativeFchmod = libc("int fchmod(int fd, uint mode)");
+const nativeFchownat = libc("int fchownat(int directory, void *path, uint user, uint group, int flags)");
+const nativeFutimens = libc("int futimens(int fd, void *times)");
+const nativeUtimensat = libc("int utimensat(int directory, void *path, void *times, int flags)");
+const nativeFchmodat = libc("int fchmodat(int directory, void *path, uint mode, int flags)");
+const nativeWrite = libc("long write(int fd, void *bytes, size_t count)");
+const nativeClose = libc("int close(int fd)");
+
+/** The bytes of a binary string with the NUL at its end. */
+export function bytesOf(name: string): Buffer {
+  return Buffer.from(`${name}\0`, "latin1");
+}
+
+/** Opens `path` as if `root` were `/`: absolute names, `..` and symlinks stay inside, /proc's magic links are refused. */
+export function openInRoot(root: number, path: string, flags: number): number {
+  const how = Buffer.alloc(24);
+  how.writeBigUInt64LE(BigInt(flags | O_CLOEXEC), 0);
+  how.writeBigUInt64LE(BigInt(RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS), 16);
+  return checked("openat2", syscallOpenat2(SYS_OPENAT2, root, bytesOf(path === "" ? "." : path), how, how.length), path);
+}
+
+/** Opens a name directly below `directory`. */
+export function openAt(directory: number, name: string, flags: number, mode = 0): number {
+  return checked("openat", nativeOpenat(directory, bytesOf(name), flags | O_CLOEXEC, mode), name);
+}
+
+export function makeDirectoryAt(directory: number, name: string, mode: number): void {
+  checked("mkdirat", nativeMkdirat(directory, bytesOf(name), mode), name);
+}
+
+/** Makes a device, FIFO or (device 0:0) a whiteout. */
+export function makeNodeAt(directory: number, name: string, mode: number, device: { major: number; minor: number }): void {
+  checked("mknodat", nativeMknodat(directory, bytesOf(name), mode, deviceNumber(device.major, device.minor)), name);
+}
+
+export function symlinkAt(content: string, directory: number, name: string): void {
+  checked("symlinkat", nativeSymlinkat(bytesOf(content), directory, bytesOf(name)), name);
+}
+
+/** Links without following a symlink at `from`. */
+export function linkAt(fromDirectory: number, from: string, toDirectory: number, to: string): void {
+  checked("linkat", nativeLinkat(fromDirectory, bytesOf(from), toDirectory, bytesOf(to), 0), to);
+}
+
+export function unlinkAt(directory: number, name: string): void {
+  checked("unlinkat", nativeUnlinkat(directory, bytesOf(name), 0), name);
+}
+
+export function removeDirectoryAt(directory: number, name: string): void {
+  checked("unlinkat", nativeUnlinkat(directory, bytesOf(name), AT_REMOVEDIR), name);
+}
+
+export function changeOwner(fd: number, user: number, group: number, what: string): void {
+  checked("fchown", nativeFchown(fd, user, group), what);
+}
+
+export function changeMode(fd: number, mode: number, what: string): void {
+  checked("fchmod", nativeFchmod(fd, mode), what);
+}
+
+/** Follows no symlink: for the link itself, and for nodes that must not be opened. */
+export function changeOwnerAt(directory: number, name: string, user: number, group: number): void {
+  checked("fchownat", nativeFchownat(directory, bytesOf(name), user, group, AT_SYMLINK_NOFOLLOW), name);
+}
+
+/** Only for a name that is known not to be a symlink: the kernel's fchmodat follows. */
+export function changeModeAt(directory: number, name: string, mode: number): void {
+  checked("fchmodat", nativeFchmodat(directory, bytesOf(name), mode, 0), name);
+}
+
+/** A moment as the kernel takes it. Nanoseconds are 0–999,999,999, also before 1970. */
+export interface FileTime {
+  seconds: number;
+  nanoseconds: number;
+}
+
+/** Sets the modification time, and the access time to the same. */
+export function setTimes(fd: number, time: FileTime, what: string): void {
+  checked("futimens", nativeFutimens(fd, timesOf(time)), what);
+}
+
+export function setTimesAt(directory: number, name: string, time: FileTime): void {
+  checked("utimensat", nativeUtimensat(directory, bytesOf(name), timesOf(time), AT_SYMLINK_NOFOLLOW), name);
+}
+
+/** Writes all of `bytes`. */
+export function writeAll(fd: number, bytes: Uint8Array, what: string): void {
+  let rest = bytes;
+  while (rest.length > 0) {
+    const written = checked("write", nativeWrite(fd, rest, rest.length), what);
+    rest = rest.subarray(written);
+  }
+}
+
+export function close(fd: number): void {
+  checked("close", nativeClose(fd), `descriptor ${fd}`);
+}
+
+/** glibc's makedev. */
+export function deviceNumber(major: number, minor: number): bigint {
+  const [high, low] = [BigInt(major), BigInt(minor)];
+  return ((high & 0xfffff000n) << 32n) | ((high & 0xfffn) << 8n) | ((low & 0xffffff00n) << 12n) | (low & 0xffn);
+}
+
+const times = Buffer.alloc(32);
+
+function timesOf(time: FileTime): Buffer {
+  for (const offset of [0, 16]) {
+    times.writeBigInt64LE(BigInt(time.seconds), offset);
+    times.writeBigInt64LE(BigInt(time.nanoseconds), offset + 8);
+  }
+  return times;
+}
