@@ -4,7 +4,9 @@
  * The engine asks a driver for *snapshots* and never assumes that one is a folder: an image layer is committed under its chainID
  * (image-spec, "Layer ChainID") and never changes; a container's writable layer is prepared on top of one, mounted for as long as the
  * container runs, and removed with it. `overlay` is the only driver for now; another one implements this interface and passes the same
- * contract suite.
+ * contract suite (`e2e/layer-driver-contract.ts`).
+ *
+ * A *staged* layer is one that is being filled: private, unknown to everybody else, deleted at start-up when a crash left it.
  */
 export interface LayerDriver {
   readonly name: string;
@@ -12,19 +14,31 @@ export interface LayerDriver {
   /** True when the layer is there, whole and durable. */
   has(chainId: string): boolean;
 
+  /** Starts a new layer on top of `parent` (undefined: the bottom; it need not be committed yet): gives a private folder to fill. */
+  stage(parent: StagedLayer | string | undefined): Promise<StagedLayer>;
+
   /**
-   * Starts a new layer on top of `parent` (undefined: the bottom): gives a private folder to unpack into. `commit` makes it durable and
-   * known under its chainID, `abort` deletes it. A crash in between leaves nothing that start-up does not delete.
+   * Makes staged layers durable and known under their chainIDs, lowest first: one sync of the file system, then one transaction. A layer
+   * that is known meanwhile stays as it is and the newcomer is thrown away. A staged layer is used up by this, whether it succeeds or not.
    */
-  stage(parent: string | undefined): Promise<StagedLayer>;
+  commit(layers: FinishedLayer[]): Promise<void>;
 
   /** Bytes of the regular files in one layer, and the chain above which it sits. */
   describe(chainId: string): { parent: string | undefined; diffId: string; bytes: number } | undefined;
 
-  /** Forgets a layer; its content is deleted in the background. The caller has made sure that nothing uses it. */
-  remove(chainId: string): Promise<void>;
+  /** What `docker image inspect` shows under GraphDriver.Data. */
+  inspect(chainId: string): Record<string, string>;
 
-  /** Makes a container's writable layer on top of `parent`. */
+  /** Every layer that is known. */
+  list(): string[];
+
+  /**
+   * Forgets layers, topmost first; their content is deleted in the background. The caller has made sure that no image needs them; one
+   * that another layer or a writable layer sits on is kept. Answers those that went.
+   */
+  remove(chainIds: string[]): Promise<string[]>;
+
+  /** Makes a container's writable layer on top of `parent`, which is kept for as long as the writable layer is there. */
   createWritable(containerId: string, parent: string | undefined): Promise<void>;
   /** Mounts parent and writable layer as one tree at `target` (an existing folder). Already mounted there: nothing to do. */
   mountWritable(containerId: string, parent: string | undefined, target: string, options?: { volatile?: boolean }): Promise<void>;
@@ -39,8 +53,15 @@ export interface LayerDriver {
 }
 
 export interface StagedLayer {
-  folder: string;
-  /** Durable when this resolves (one syncfs, then the rename, then the row). */
-  commit(layer: { chainId: string; diffId: string; bytes: number }): Promise<void>;
+  readonly folder: string;
+  /** Throws it away. */
   abort(): Promise<void>;
+}
+
+export interface FinishedLayer {
+  staged: StagedLayer;
+  chainId: string;
+  parent: string | undefined;
+  diffId: string;
+  bytes: number;
 }

@@ -31,6 +31,11 @@ export const MIGRATIONS: readonly string[] = [
     bytes    INTEGER NOT NULL             -- sum of regular file sizes
   ) STRICT;
 
+  CREATE TABLE writable_layers (          -- keeps an image's layers while a container sits on them, also after the image went
+    container TEXT PRIMARY KEY,
+    parent    TEXT REFERENCES layers(chain_id)
+  ) STRICT;
+
   CREATE TABLE networks (
     id     TEXT PRIMARY KEY,
     name   TEXT NOT NULL,

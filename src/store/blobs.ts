@@ -1,0 +1,108 @@
+import { createHash, randomBytes } from "node:crypto";
+import { readdir, readFile, rm, stat } from "node:fs/promises";
+import path from "node:path";
+
+import { writeFileAtomic } from "../base/atomic-file.ts";
+import { codeOf, EngineError } from "../base/errors.ts";
+import { paths, type Roots } from "./roots.ts";
+
+/**
+ * Blobs: bytes known by their sha256. What is under its name here is whole and was verified; it is verified again when read.
+ *
+ * Kept are the configs and manifests of images, whose exact bytes make their ids. Compressed layers pass through `content/partial`: a
+ * download grows there under its digest, is resumed there after a break, and is deleted when it has been unpacked, for keeping it would
+ * take the disk once more. What is left in `partial` (cancelled, broken off) is deleted after PARTIAL_KEPT_MS.
+ */
+export interface Blobs {
+  has: (digest: string) => Promise<boolean>;
+  /** The bytes; `notFound` without, `system` when they are not what their name says. */
+  read: (digest: string) => Promise<Buffer>;
+  /** Durable when it resolves. */
+  write: (bytes: Uint8Array) => Promise<string>;
+  remove: (digest: string) => Promise<void>;
+  list: () => Promise<string[]>;
+  /** Where a download of this blob grows. */
+  partialPath: (digest: string) => string;
+  /** A file of its own for something that passes through; the next start deletes it. */
+  temporaryPath: () => string;
+  /** Deletes what an earlier daemon left under temporary names. */
+  removeTemporary: () => Promise<void>;
+  /** Deletes old partial downloads, and others beyond MAX_PARTIAL_BYTES, oldest first. */
+  expirePartial: () => Promise<void>;
+}
+
+const TEMPORARY_PREFIX = "tmp-";
+const PARTIAL_KEPT_MS = 24 * 3600 * 1000;
+const MAX_PARTIAL_BYTES = 20 * 1024 ** 3;
+
+export function openBlobs(roots: Roots): Blobs {
+  const fileOf = (digest: string): string => path.join(paths.blobs(roots), hexOf(digest));
+  return {
+    async has(digest) {
+      return (await statOrNothing(fileOf(digest))) !== undefined;
+    },
+    async read(digest) {
+      let bytes: Buffer;
+      try {
+        bytes = await readFile(fileOf(digest));
+      } catch (error) {
+        if (codeOf(error) !== "ENOENT") throw error;
+        throw new EngineError("notFound", `no such blob: ${digest}`);
+      }
+      if (digestOf(bytes) !== digest)
+        throw new EngineError("system", `blob ${digest} is damaged on the disk: remove the image and pull it again`);
+      return bytes;
+    },
+    async write(bytes) {
+      const digest = digestOf(bytes);
+      if ((await statOrNothing(fileOf(digest)))?.size !== bytes.length) await writeFileAtomic(fileOf(digest), bytes);
+      return digest;
+    },
+    remove: (digest) => rm(fileOf(digest), { force: true }),
+    async list() {
+      const names = await readdir(paths.blobs(roots));
+      return names.filter((name) => /^[a-f0-9]{64}$/.test(name)).map((name) => `sha256:${name}`);
+    },
+    partialPath: (digest) => path.join(paths.partialBlobs(roots), hexOf(digest)),
+    temporaryPath: () => path.join(paths.partialBlobs(roots), TEMPORARY_PREFIX + randomBytes(8).toString("hex")),
+    async removeTemporary() {
+      for (const name of await readdir(paths.partialBlobs(roots))) {
+        if (name.startsWith(TEMPORARY_PREFIX)) await rm(path.join(paths.partialBlobs(roots), name), { force: true });
+      }
+    },
+    expirePartial: () => expire(paths.partialBlobs(roots)),
+  };
+}
+
+export function digestOf(bytes: Uint8Array): string {
+  return `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
+}
+
+function hexOf(digest: string): string {
+  const hex = /^sha256:([a-f0-9]{64})$/.exec(digest)?.[1];
+  if (hex === undefined) throw new EngineError("invalid", `invalid digest: ${JSON.stringify(digest.slice(0, 100))}`);
+  return hex;
+}
+
+async function expire(folder: string): Promise<void> {
+  const files = await Promise.all(
+    (await readdir(folder)).map(async (name) => ({ file: path.join(folder, name), stats: await statOrNothing(path.join(folder, name)) })),
+  );
+  let bytes = 0;
+  for (const { file, stats } of files.toSorted((a, b) => (b.stats?.mtimeMs ?? 0) - (a.stats?.mtimeMs ?? 0))) {
+    if (stats === undefined) continue;
+    bytes += stats.size;
+    // A download that is under way writes at least every minute.
+    const isBusy = Date.now() - stats.mtimeMs < 60_000;
+    if (!isBusy && (bytes > MAX_PARTIAL_BYTES || Date.now() - stats.mtimeMs > PARTIAL_KEPT_MS)) await rm(file, { force: true });
+  }
+}
+
+async function statOrNothing(file: string): Promise<{ size: number; mtimeMs: number } | undefined> {
+  try {
+    return await stat(file);
+  } catch (error) {
+    if (codeOf(error) === "ENOENT") return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,90 @@
+import { createHash } from "node:crypto";
+import { closeSync, constants, fstatSync, openSync } from "node:fs";
+import { setImmediate as nextTurn } from "node:timers/promises";
+
+import { EngineError, codeOf, messageOf } from "../../base/errors.ts";
+import { printable } from "./entry-path.ts";
+import { LayerWriter, type LayerLimits } from "./layer-writer.ts";
+import { decompressed } from "./decompress.ts";
+import { TarReader } from "./tar-reader.ts";
+
+/**
+ * Unpacking: one layer's archive, from a file, into an empty private folder. Runs in a child process that may die on what it reads; the
+ * caller throws the folder away when this fails. One pass decompresses, hashes and writes. The work is cut into turns, so that the same
+ * child hears of a cancel and goes on downloading meanwhile.
+ */
+export interface UnpackRequest {
+  archivePath: string;
+  folder: string;
+}
+
+export interface UnpackResult {
+  /** Digest of the archive, decompressed. */
+  diffId: string;
+  /** Of all regular files. */
+  bytes: number;
+}
+
+const LIMITS: LayerLimits = {
+  maxEntries: 4_000_000,
+  maxBytes: 1024 ** 4,
+  maxMemoryBytes: 128 * 1024 ** 2,
+};
+/** gzip cannot do better than 1,032:1. Layers of little but zeros exist, so only large results are looked at. */
+const MAX_RATIO = 1100;
+const RATIO_FREE_BYTES = 4 * 1024 ** 3;
+const TURN_MS = 10;
+
+export async function unpackLayer(
+  request: UnpackRequest,
+  progress: (archiveBytes: number) => void,
+  signal: AbortSignal,
+): Promise<UnpackResult> {
+  process.umask(0);
+  const archive = openSync(request.archivePath, "r");
+  const root = openSync(request.folder, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+  const writer = new LayerWriter(root, LIMITS);
+  try {
+    const diffId = await unpackInto(writer, archive, progress, signal);
+    return { diffId, bytes: writer.bytes };
+  } catch (error) {
+    if (signal.aborted) throw signal.reason;
+    throw describe(error, writer.current);
+  } finally {
+    writer.close();
+    closeSync(root);
+    closeSync(archive);
+  }
+}
+
+async function unpackInto(writer: LayerWriter, archive: number, progress: (bytes: number) => void, signal: AbortSignal): Promise<string> {
+  const archiveBytes = fstatSync(archive).size;
+  const maxBytes = Math.max(RATIO_FREE_BYTES, archiveBytes * MAX_RATIO);
+  const reader = new TarReader(writer);
+  const hash = createHash("sha256");
+  let bytes = 0;
+  let turnBegan = performance.now();
+  for await (const chunk of decompressed(archive, progress)) {
+    bytes += chunk.length;
+    if (bytes > maxBytes) throw new EngineError("invalid", `the archive swells to more than ${MAX_RATIO} times its size`);
+    hash.update(chunk);
+    reader.push(chunk);
+    if (performance.now() - turnBegan > TURN_MS) {
+      await nextTurn();
+      signal.throwIfAborted();
+      turnBegan = performance.now();
+    }
+  }
+  reader.finish();
+  writer.finish();
+  return `sha256:${hash.digest("hex")}`;
+}
+
+function describe(error: unknown, entry: string): EngineError {
+  const where = entry === "" ? "unpacking the layer" : `unpacking the layer, at "${printable(entry)}"`;
+  if (codeOf(error) === "ENOSPC" || codeOf(error) === "EDQUOT") {
+    return new EngineError("system", `${where}: no space left on device`, { cause: error });
+  }
+  const kind = error instanceof EngineError ? error.kind : "system";
+  return new EngineError(kind, `${where}: ${messageOf(error)}`, { cause: error });
+}
