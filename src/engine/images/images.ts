@@ -18,8 +18,17 @@ export interface Images {
 
   tag(nameOrId: string, repository: string, tag: string): Promise<void>;
 
-  /** Untags or deletes by Docker's rules. `inUse` tells which containers use an image id. Answers what was done, in order. */
+  /** Untags or deletes by Docker's rules. Answers what was done, in order. */
   remove(nameOrId: string, options: { force: boolean; noPrune: boolean }): Promise<({ Untagged: string } | { Deleted: string })[]>;
+
+  /** The exact bytes of an image's config, or of a manifest it came with. */
+  readBlob(digest: string): Promise<Buffer>;
+
+  /** Makes `busybox:latest` of the host's static busybox when no image has that name. Answers whether it did. */
+  ensureEmbedded(): Promise<boolean>;
+
+  /** Drops layers that neither an image nor a container needs; for after a container was removed. */
+  collectLayers(): Promise<void>;
 
   /** Finishes or undoes what an earlier daemon left half done. */
   restore(): Promise<void>;
@@ -35,6 +44,10 @@ export interface Image {
   /** Familiar form: `busybox@sha256:…`. */
   digests: string[];
   config: ImageConfig;
+  /** The image it was made from here, by commit or build. */
+  parent: string | undefined;
+  /** Digests of the manifest and index it was pulled with. */
+  manifests: string[];
   /** The exact bytes' size and the parsed config are kept; `chainId` is that of the top layer, undefined for no layers. */
   chainId: string | undefined;
   sizeBytes: number;

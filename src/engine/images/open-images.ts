@@ -1,0 +1,142 @@
+import type { Log } from "../../base/log.ts";
+import { openBlobs, type Blobs } from "../../store/blobs.ts";
+import { openChildPool, type ChildPool } from "../../store/child/pool.ts";
+import type { Database } from "../../store/database.ts";
+import type { LayerDriver } from "../../store/layers.ts";
+import type { Roots } from "../../store/roots.ts";
+import type { Events } from "../events/events.ts";
+import { ensureEmbeddedBusybox } from "./embedded.ts";
+import { findRecord, getRecord } from "./find.ts";
+import type { ImageConfig } from "./image-config.ts";
+import { chainIdsOf, ImageStore } from "./image-store.ts";
+import type { Images } from "./images.ts";
+import { importImage } from "./import.ts";
+import { listImages } from "./list.ts";
+import { removeImage } from "./remove.ts";
+import { tagImage } from "./tag.ts";
+
+/** What the verbs of images work with. */
+export interface ImageEngine {
+  store: ImageStore;
+  blobs: Blobs;
+  layers: LayerDriver;
+  children: ChildPool;
+  roots: Roots;
+  log: Log;
+  registry: RegistrySettings;
+  usersOf: (imageId: string) => { id: string; running: boolean }[];
+  /** Publishes an event; `name` is what it happened to by the user's word. */
+  announce: (action: string, id: string, name: string, config: ImageConfig) => void;
+  /** Holds layers and blobs that an operation under way counts on, although no image names them yet; until it is disposed. */
+  pin: () => Pin;
+  pinned: ReadonlySet<Pin>;
+}
+
+export interface Pin {
+  /** ChainIDs of layers, digests of blobs. */
+  hold: (digest: string) => void;
+  readonly held: ReadonlySet<string>;
+  [Symbol.dispose]: () => void;
+}
+
+export interface RegistrySettings {
+  /** `host:port`, or address blocks. */
+  insecureRegistries: string[];
+  /** For docker.io only, as in Docker. */
+  mirrors: string[];
+}
+
+export interface ImagesOptions {
+  database: Database;
+  roots: Roots;
+  log: Log;
+  layers: LayerDriver;
+  registryConfig: RegistrySettings;
+  /** Containers that were made from an image. */
+  usersOf: (imageId: string) => { id: string; running: boolean }[];
+  /** Program and arguments of the unpack child. */
+  unpackCommand: string[];
+  events?: Events | undefined;
+}
+
+/** Opens the images of a data root. `restore` must run before anything else is asked. */
+export function openImages(options: ImagesOptions): Images {
+  const { database, roots, log, layers, usersOf, events } = options;
+  const pinned = new Set<Pin>();
+  const children = openChildPool({ command: options.unpackCommand, log });
+  const engine: ImageEngine = {
+    store: new ImageStore(database, layers),
+    blobs: openBlobs(roots),
+    layers,
+    children,
+    roots,
+    log,
+    registry: options.registryConfig,
+    usersOf,
+    announce: (action, id, name, config) =>
+      events?.publish({ type: "image", action, actor: { id, attributes: { ...config.config?.Labels, name } } }),
+    pin: () => createPin(pinned),
+    pinned,
+  };
+  const { store, blobs } = engine;
+  const find = (nameOrId: string) => {
+    const record = findRecord(store, nameOrId);
+    return record && store.image(record);
+  };
+
+  return {
+    get: (nameOrId) => store.image(getRecord(store, nameOrId)),
+    find,
+    list: (listOptions) => listImages(store, listOptions),
+    pull: () => Promise.reject(new Error("not there yet")),
+    import: (request, progress, signal) => importImage(engine, request, progress, signal),
+    tag: (nameOrId, repository, tag) => tagImage(engine, nameOrId, repository, tag),
+    remove: (nameOrId, removeOptions) => removeImage(engine, nameOrId, removeOptions),
+    readBlob: (digest) => blobs.read(digest),
+    ensureEmbedded: () => ensureEmbeddedBusybox(engine),
+    collectLayers: () => collectLayers(engine),
+    restore: () => restoreImages(engine),
+    [Symbol.asyncDispose]: () => children[Symbol.asyncDispose](),
+  };
+}
+
+/** Layers that an image names or an operation under way counts on. Those under containers the driver keeps by itself. */
+export function layersInUse(engine: ImageEngine): Set<string> {
+  const named = engine.store.records().flatMap((record) => chainIdsOf(record.config.rootfs.diff_ids));
+  return new Set([...named, ...[...engine.pinned].flatMap((pin) => [...pin.held])]);
+}
+
+/** Blobs that an image names or an operation under way counts on. */
+export function blobsInUse(engine: ImageEngine): Set<string> {
+  const named = engine.store.records().flatMap((record) => [record.id, ...record.manifests]);
+  return new Set([...named, ...[...engine.pinned].flatMap((pin) => [...pin.held])]);
+}
+
+function createPin(pinned: Set<Pin>): Pin {
+  const held = new Set<string>();
+  const pin: Pin = { hold: (digest) => void held.add(digest), held, [Symbol.dispose]: () => void pinned.delete(pin) };
+  pinned.add(pin);
+  return pin;
+}
+
+async function collectLayers(engine: ImageEngine): Promise<void> {
+  const inUse = layersInUse(engine);
+  const depth = (chainId: string): number => {
+    let layers = 0;
+    for (let next: string | undefined = chainId; next !== undefined; next = engine.layers.describe(next)?.parent) layers += 1;
+    return layers;
+  };
+  const unneeded = engine.layers.list().filter((chainId) => !inUse.has(chainId));
+  if (unneeded.length === 0) return;
+  const topmostFirst = unneeded.map((chainId) => ({ chainId, depth: depth(chainId) })).toSorted((a, b) => b.depth - a.depth);
+  await engine.layers.remove(topmostFirst.map(({ chainId }) => chainId));
+}
+
+/** A crash between the steps of a pull, import or removal leaves layers and blobs that no image names: they go. */
+async function restoreImages(engine: ImageEngine): Promise<void> {
+  await collectLayers(engine);
+  const inUse = blobsInUse(engine);
+  for (const digest of await engine.blobs.list()) if (!inUse.has(digest)) await engine.blobs.remove(digest);
+  await engine.blobs.removeTemporary();
+  await engine.blobs.expirePartial();
+}
