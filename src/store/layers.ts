@@ -32,6 +32,9 @@ export interface LayerDriver {
   /** Every layer that is known. */
   list(): string[];
 
+  /** True for the name of a folder below `layers/` that is there without being known because it is being filled. */
+  isBeingFilled(folderName: string): boolean;
+
   /**
    * Forgets layers, topmost first; their content is deleted in the background. The caller has made sure that no image needs them; one
    * that another layer or a writable layer sits on is kept. Answers those that went.

@@ -91,6 +91,10 @@ class OverlayDriver implements LayerDriver {
       .map((row) => String(row["chain_id"]));
   }
 
+  isBeingFilled(folderName: string): boolean {
+    return this.#staging.has(path.join(paths.layers(this.#roots), folderName, "diff"));
+  }
+
   async stage(parent: StagedLayer | string | undefined): Promise<StagedLayer> {
     const name = randomBytes(10).toString("hex");
     const home = path.join(paths.layers(this.#roots), name);
