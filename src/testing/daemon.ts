@@ -30,6 +30,8 @@ export interface TestDaemon {
   /** Our own CLI against this daemon. */
   tsubo(...args: string[]): Promise<Output>;
   tsuboOk(...args: string[]): Promise<string>;
+  /** The path of a program, for `run`. */
+  pathOf(program: "docker" | "tsubo" | "tsubod"): string;
   /** Any program with DOCKER_HOST set, in the daemon's network namespace. */
   run(command: string[], options?: RunOptions): Promise<Output>;
   /** One request over the socket, as it comes back. `body` is sent as JSON, a Buffer as it is. */
@@ -103,9 +105,10 @@ export async function openTestDaemon(options: TestDaemonOptions = {}): Promise<T
     netns,
 
     run: (command, runOptions) => run([...enter, ...command], { ...runOptions, env: { ...env, ...runOptions?.env } }),
-    docker: (...args) => daemon.run([dockerCli(), ...args]),
+    pathOf: (program) => (program === "docker" ? dockerCli() : path.join(projectRoot, "bin", program)),
+    docker: (...args) => daemon.run([daemon.pathOf("docker"), ...args]),
     dockerOk: async (...args) => succeeded(["docker", ...args], await daemon.docker(...args)),
-    tsubo: (...args) => daemon.run([path.join(projectRoot, "bin/tsubo"), ...args]),
+    tsubo: (...args) => daemon.run([daemon.pathOf("tsubo"), ...args]),
     tsuboOk: async (...args) => succeeded(["tsubo", ...args], await daemon.tsubo(...args)),
     api: (method, apiPath, body) => requestOverSocket(socketPath, method, apiPath, body),
 
@@ -113,7 +116,7 @@ export async function openTestDaemon(options: TestDaemonOptions = {}): Promise<T
       if (isAlive(child)) throw new Error("the daemon runs already");
       const command = [
         ...enter,
-        path.join(projectRoot, "bin/tsubod"),
+        daemon.pathOf("tsubod"),
         `--data-root=${roots.data}`,
         `--exec-root=${roots.exec}`,
         `--host=unix://${socketPath}`,
