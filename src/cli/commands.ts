@@ -29,6 +29,10 @@ const first = (entry: CommandEntry): CommandEntry => ({ ...entry, common: true }
 export const commands: readonly CommandEntry[] = [
   first(at("run, container run", "Make a container from an image and run it", () => import("./commands/run.ts"))),
   first(at("exec, container exec", "Run a command in a running container", () => import("./commands/exec.ts"))),
+  first(at("ps, container ls, container list, container ps", "List containers", () => import("./commands/ps.ts"))),
+  first(at("images, image ls, image list", "List images", () => import("./commands/images.ts"))),
+  first(at("version", "Show the versions of client and engine", () => import("./commands/version.ts"))),
+  at("create, container create", "Make a container without starting it", () => import("./commands/create.ts")),
   at("logs, container logs", "Show the output of a container", () => import("./commands/logs.ts")),
 ];
 

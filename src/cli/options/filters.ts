@@ -1,0 +1,23 @@
+import type { Flag } from "../arguments.ts";
+import { cut } from "./values.ts";
+
+/** `--filter name=value`, and how filters travel. */
+
+export function filterFlag(usage: string, more: Partial<Flag> = {}): Flag {
+  return { name: "filter", short: "f", kind: "list", value: "filter", usage, check: checkFilter, ...more };
+}
+
+function checkFilter(text: string): string {
+  if (text !== "" && !text.includes("=")) throw new Error("bad format of filter (expected name=value)");
+  return text;
+}
+
+/** The `filters` query: each name with its values as keys of true, the form that every engine version reads. */
+export function encodeFilters(given: readonly string[]): string | undefined {
+  const filters: Record<string, Record<string, boolean>> = {};
+  for (const filter of given.filter((each) => each !== "")) {
+    const [name, value = ""] = cut(filter, "=");
+    (filters[name.trim().toLowerCase()] ??= {})[value.trim()] = true;
+  }
+  return Object.keys(filters).length === 0 ? undefined : JSON.stringify(filters);
+}
