@@ -5,14 +5,14 @@
 export const API_VERSION = "1.50";
 export const MIN_API_VERSION = "1.24";
 
-/** A version of the API as a number to compare: 1.41 → 1041. Docker compares by parts, so 1.5 is older than 1.24. */
+/** A version of the API as a number to compare: 1.41 is 1041. Docker compares by parts, so 1.5 is older than 1.24. */
 export type ApiVersion = number;
 
-/** Undefined when the text is no version at all. */
-export function parseApiVersion(text: string): ApiVersion | undefined {
-  const match = /^(\d{1,4})\.(\d{1,3})$/.exec(text);
-  return match === null ? undefined : Number(match[1]) * 1000 + Number(match[2]);
-}
+export const NEWEST: ApiVersion = parseApiVersion(API_VERSION);
+export const OLDEST: ApiVersion = parseApiVersion(MIN_API_VERSION);
 
-export const NEWEST: ApiVersion = 1050;
-export const OLDEST: ApiVersion = 1024;
+/** A part that is missing or no number counts as 0, as Docker has it; more than two parts are not looked at. */
+export function parseApiVersion(text: string): ApiVersion {
+  const [major = "", minor = ""] = text.split(".");
+  return (Number.parseInt(major, 10) || 0) * 1000 + Math.min(Number.parseInt(minor, 10) || 0, 999);
+}

@@ -1,0 +1,128 @@
+import { arch } from "node:process";
+import { Readable } from "node:stream";
+
+import { EngineError, messageOf } from "../../base/errors.ts";
+import type { Images, ProgressLine } from "../../engine/images/images.ts";
+import { type Answer, type Call, json, type Route } from "../call.ts";
+import { imageHistory, imageInspect, imageSummary } from "../image-shapes.ts";
+import { parsePlatform } from "../platform.ts";
+import { progressAnswer } from "../progress.ts";
+import { parseRegistryAuth } from "../registry-auth.ts";
+import { adaptImage, adaptImageSummary } from "../shims.ts";
+import { notYet } from "./missing.ts";
+
+export function imageRoutes(images: Images): Route[] {
+  return [
+    { method: "GET", path: "/images/json", operation: "ImageList", handle: (call) => list(images, call) },
+    notYet("GET", "/images/search", "ImageSearch"),
+    notYet("GET", "/images/get", "ImageGetAll"),
+    notYet("GET", "/images/{name:.*}/get", "ImageGet"),
+    {
+      method: "GET",
+      path: "/images/{name:.*}/history",
+      operation: "ImageHistory",
+      handle: ({ name }) => json(imageHistory(images.get(name))),
+    },
+    {
+      method: "GET",
+      path: "/images/{name:.*}/json",
+      operation: "ImageInspect",
+      handle: ({ name, version }) => json(adaptImage(imageInspect(images.get(name)), version)),
+    },
+    notYet("POST", "/images/load", "ImageLoad"),
+    {
+      method: "POST",
+      path: "/images/create",
+      operation: "ImageCreate",
+      handle: (call) => (call.query.text("fromImage") === undefined ? importImage(images, call) : pull(images, call)),
+    },
+    notYet("POST", "/images/{name:.*}/push", "ImagePush"),
+    { method: "POST", path: "/images/{name:.*}/tag", operation: "ImageTag", handle: (call) => tag(images, call) },
+    notYet("POST", "/images/prune", "ImagePrune"),
+    {
+      method: "DELETE",
+      path: "/images/{name:.*}",
+      operation: "ImageDelete",
+      async handle({ name, query }) {
+        if (name.trim() === "") throw new EngineError("invalid", "image name cannot be blank");
+        return json(await images.remove(name, { force: query.flag("force"), noPrune: query.flag("noprune") }));
+      },
+    },
+  ];
+}
+
+const hostArchitecture = arch === "x64" ? "amd64" : arch;
+
+function list(images: Images, { query, version }: Call): Answer {
+  const filters = query.filters();
+  const pattern = version < 1041 ? query.text("filter") : undefined;
+  if (pattern !== undefined) filters.set("reference", [...(filters.get("reference") ?? []), pattern]);
+  const found = images.list({ filters, all: query.flag("all") });
+  return json(found.map((image) => adaptImageSummary(imageSummary(image), version)));
+}
+
+function pull(images: Images, { query, version, headers, signal }: Call): Answer {
+  const reference = pullReference(query.text("fromImage") ?? "", query.text("tag"));
+  const platform = version >= 1032 ? parsePlatform(query.text("platform"), hostArchitecture) : undefined;
+  const auth = parseRegistryAuth(headers["x-registry-auth"]);
+  return progressAnswer((progress) => images.pull({ reference, platform, auth }, progress, signal));
+}
+
+/** The "tag" may be a digest; the name may end in a colon (`docker pull -a`). */
+function pullReference(name: string, tag: string | undefined): string {
+  const bare = name.replace(/:$/, "");
+  if (/^(?:docker\.io\/)?(?:library\/)?scratch$/.test(bare)) throw new EngineError("forbidden", "'scratch' is a reserved name");
+  if (tag === undefined) return bare;
+  if (/^[a-z0-9]+(?:[.+_-][a-z0-9]+)*:[0-9a-fA-F]{32,}$/.test(tag)) return `${withoutTag(bare)}@${tag}`;
+  return `${withoutTag(bare)}:${tag}`;
+}
+
+function withoutTag(name: string): string {
+  return name.replace(/@.*$/, "").replace(/:[^/:]*$/, "");
+}
+
+function importImage(images: Images, { query, version, body, signal }: Call): Answer {
+  const source = query.text("fromSrc") ?? "";
+  const repository = query.text("repo");
+  const request = {
+    repository: repository === undefined ? undefined : withoutTag(repository),
+    tag: query.text("tag") ?? (repository === undefined ? undefined : tagOf(repository)),
+    message: query.text("message") ?? `Imported from ${source}`,
+    changes: query.all("changes"),
+    platform: version >= 1032 ? parsePlatform(query.text("platform"), hostArchitecture) : undefined,
+  };
+  return progressAnswer(async (progress) => {
+    const tar = source === "-" ? body.stream() : await download(source, progress, signal);
+    const image = await images.import({ ...request, tar }, progress, signal);
+    progress({ status: image.id });
+  });
+}
+
+function tagOf(repository: string): string | undefined {
+  if (repository.includes("@")) throw new EngineError("invalid", "cannot import digest reference");
+  return /:([^/:]*)$/.exec(repository)?.[1];
+}
+
+async function download(source: string, progress: (line: ProgressLine) => void, signal: AbortSignal): Promise<Readable> {
+  const address = source.includes("://") ? source : `http://${source}`;
+  if (!/^https?:\/\/./i.test(address))
+    throw new EngineError("invalid", `cannot import from ${JSON.stringify(source)}: give - for the request's body, or an http(s) URL`);
+  let response: Response;
+  try {
+    response = await fetch(address, { signal });
+  } catch (error) {
+    throw new EngineError("system", `cannot download ${address}: ${messageOf(error)}`, { cause: error });
+  }
+  if (!response.ok || response.body === null)
+    throw new EngineError("system", `failed to GET ${address} with status ${response.status} ${response.statusText}`);
+  progress({ status: `Downloading from ${address}` });
+  return Readable.from(response.body);
+}
+
+async function tag(images: Images, { name, query }: Call): Promise<Answer> {
+  const repository = query.text("repo");
+  if (repository === undefined) throw new EngineError("invalid", "invalid reference format");
+  if (repository === "sha256") throw new EngineError("invalid", "refusing to create an ambiguous tag using digest algorithm as name");
+  await images.tag(name, withoutTag(repository), query.text("tag") ?? tagOf(repository) ?? "latest");
+  return { kind: "empty", status: 201 };
+}

@@ -1,0 +1,32 @@
+import { EngineError } from "../../base/errors.ts";
+import type { Networks } from "../../engine/networks/networks.ts";
+import { json, type Route } from "../call.ts";
+import { notYet } from "./missing.ts";
+
+export function networkRoutes(networks: Networks): Route[] {
+  const list: Route["handle"] = ({ query }) => json(networks.list(query.filters()));
+  return [
+    { method: "GET", path: "/networks", operation: "NetworkList", handle: list },
+    // Docker routes the trailing slash too.
+    { method: "GET", path: "/networks/", operation: "NetworkList", handle: list },
+    {
+      method: "GET",
+      path: "/networks/{id:.+}",
+      operation: "NetworkInspect",
+      handle: ({ name, query }) => {
+        const verbose = query.text("verbose");
+        if (verbose !== undefined && !/^(?:1|t|true|0|f|false)$/i.test(verbose))
+          throw new EngineError(
+            "invalid",
+            `invalid value for verbose: ${verbose}: strconv.ParseBool: parsing "${verbose}": invalid syntax`,
+          );
+        return json(networks.inspect(name));
+      },
+    },
+    notYet("POST", "/networks/create", "NetworkCreate"),
+    notYet("POST", "/networks/{id:.*}/connect", "NetworkConnect"),
+    notYet("POST", "/networks/{id:.*}/disconnect", "NetworkDisconnect"),
+    notYet("POST", "/networks/prune", "NetworkPrune"),
+    notYet("DELETE", "/networks/{id:.*}", "NetworkDelete"),
+  ];
+}
