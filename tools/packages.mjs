@@ -15,6 +15,8 @@ const TO_RUN = [
   { names: ["nftables"], has: () => onPath("nft") },
   { names: ["libnftables1"], has: () => sharedLibrary("libnftables.so.1") },
   { names: ["busybox-static"], has: () => isStatic(onPath("busybox")) },
+  // For `docker top`.
+  { names: ["procps"], has: () => onPath("ps") },
   // Makes gzip layers about three times faster; zlib does it too.
   { names: ["isal"], has: () => onPath("igzip"), optional: true },
 ];
