@@ -55,8 +55,6 @@ export function writeError(
 }
 
 function writeWhole(response: ServerResponse, status: number, contentType: string, text: string): void {
-  // What is left of the body would otherwise have to be read to its end before the next request.
-  if (status === 413) response.setHeader("Connection", "close");
   response.writeHead(status, { "Content-Type": contentType, "Content-Length": Buffer.byteLength(text) });
   response.end(text);
 }

@@ -19,8 +19,8 @@ export interface Body {
   parsed(): Promise<unknown>;
   /** Content-Length; undefined when it is chunked; 0 for none. */
   readonly lengthBytes: number | undefined;
-  /** The bytes as they come, for tar archives. */
-  stream(): Readable;
+  /** The bytes as they come, for tar archives. Who stops reading half-way does not close the connection, as a stream of Node's would. */
+  stream(): AsyncIterable<Uint8Array>;
 }
 
 export function openBody(request: IncomingMessage, source: Readable): Body {
@@ -36,7 +36,8 @@ export function openBody(request: IncomingMessage, source: Readable): Body {
   };
   return {
     lengthBytes,
-    stream: () => source,
+    // A Readable without an encoding gives Buffers.
+    stream: () => source.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>,
     parsed,
     async json(decoder) {
       const value = await parsed();
@@ -70,7 +71,7 @@ function mimeTrouble(mediaType: string): string | undefined {
   return rest === "" ? undefined : "unexpected content after media subtype";
 }
 
-/** Never destroys the source: that would close the connection before the refusal is read. */
+/** Reads on after a refusal: the connection can then be used again, and is not reset under the answer. */
 function readAll(source: Readable, lengthBytes: number | undefined): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const refuse = (): void =>
@@ -80,12 +81,8 @@ function readAll(source: Readable, lengthBytes: number | undefined): Promise<Buf
     let sizeBytes = 0;
     source.on("data", (chunk: Buffer) => {
       sizeBytes += chunk.length;
-      if (sizeBytes > MAX_JSON_BODY_BYTES) {
-        source.pause();
-        refuse();
-      } else {
-        chunks.push(chunk);
-      }
+      if (sizeBytes > MAX_JSON_BODY_BYTES) refuse();
+      else chunks.push(chunk);
     });
     source.on("end", () => resolve(Buffer.concat(chunks)));
     source.on("error", reject);

@@ -51,5 +51,7 @@ export interface Route {
   operation: string;
   /** The answer may be a session: an `Upgrade` header is taken up. */
   upgrades?: boolean;
+  /** Not there yet: it answers that it is not. */
+  missing?: boolean;
   handle: (call: Call) => Answer | Promise<Answer>;
 }

@@ -39,9 +39,9 @@ export async function openTestServer(parts: PartialEngine = {}): Promise<TestSer
     socketPath,
     engine,
     logged,
-    connect: () => openRawClient(socketPath),
+    connect: () => openRawClient({ path: socketPath }),
     async raw(text) {
-      const client = await openRawClient(socketPath);
+      const client = await openRawClient({ path: socketPath });
       client.socket.write(text);
       return client.untilEnd();
     },
@@ -53,7 +53,7 @@ export async function openTestServer(parts: PartialEngine = {}): Promise<TestSer
 }
 
 /** A call of a part that the test did not give fails with its name. */
-function makeEngine(parts: PartialEngine): Engine {
+export function makeEngine(parts: PartialEngine): Engine {
   const part = (name: string, given: object): unknown =>
     new Proxy(given, {
       get(target, member) {
@@ -89,9 +89,9 @@ export interface RawClient {
   untilEnd(): Promise<string>;
 }
 
-function openRawClient(socketPath: string): Promise<RawClient> {
+export function openRawClient(address: { path: string } | { host: string; port: number }): Promise<RawClient> {
   return new Promise((resolve, reject) => {
-    const socket = connect({ path: socketPath, allowHalfOpen: true });
+    const socket = connect({ ...address, allowHalfOpen: true });
     let received = "";
     let ended = false;
     let changed: () => void = () => undefined;
@@ -100,10 +100,12 @@ function openRawClient(socketPath: string): Promise<RawClient> {
       received += chunk;
       changed();
     });
-    socket.on("end", () => {
-      ended = true;
-      changed();
-    });
+    for (const event of ["end", "close"]) {
+      socket.on(event, () => {
+        ended = true;
+        changed();
+      });
+    }
     const waitFor = (isThere: () => boolean): Promise<string> =>
       new Promise((found, failed) => {
         changed = () => {
@@ -112,7 +114,7 @@ function openRawClient(socketPath: string): Promise<RawClient> {
         };
         changed();
       });
-    socket.once("error", reject);
+    socket.on("error", reject);
     socket.once("connect", () =>
       resolve({
         socket,

@@ -14,7 +14,7 @@ const DEFAULT_TCP_PORT = 2375;
 export function parseHost(text: string): Host {
   const unix = /^unix:\/\/(\/.+)$/.exec(text) ?? /^(\/.+)$/.exec(text);
   if (unix !== null) return { kind: "unix", path: unix[1] ?? "" };
-  const tcp = /^tcp:\/\/(\[[0-9a-fA-F:.]+\]|[^:/[\]]*)(?::(\d{1,5}))?\/?$/.exec(text);
+  const tcp = /^tcp:\/\/(\[[0-9a-fA-F:.]+\]|[\w.-]*)(?::(\d{1,5}))?\/?$/.exec(text);
   const port = Number(tcp?.[2] ?? DEFAULT_TCP_PORT);
   if (tcp === null || port > 65_535)
     throw new EngineError("invalid", `unable to parse the host ${JSON.stringify(text)}: use unix:///PATH or tcp://ADDRESS:PORT`);

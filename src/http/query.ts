@@ -1,5 +1,6 @@
-import { EngineError } from "../base/errors.ts";
 import { parseJson } from "../api/json.ts";
+import { EngineError } from "../base/errors.ts";
+import { nowNs, parseTimestamp } from "../base/time.ts";
 
 /**
  * The query of a request, read as Docker reads it: a boolean is true unless it is "", 0, no, false or none; numbers are refused in words;
@@ -39,7 +40,7 @@ export function parseQuery(text: string): Query {
     timeNs(name) {
       const value = get(name);
       if (value === undefined) return undefined;
-      const ns = parseTime(value, BigInt(Date.now()) * 1_000_000n);
+      const ns = parseTime(value, nowNs());
       if (ns === undefined)
         throw new EngineError(
           "invalid",
@@ -75,22 +76,12 @@ function filterValues(values: unknown): string[] {
   throw new EngineError("invalid", "invalid filter");
 }
 
-const SECOND_NS = 1_000_000_000n;
-
 /**
- * A time as the API takes it: seconds since 1970 with up to nine digits of fraction, RFC 3339 (with or without time, zone and fraction; UTC
- * without a zone), or a Go duration (`10m`, `1h30m`) before `nowNs`. Undefined: none of these.
+ * A time as the API takes it: seconds since 1970 with a fraction, RFC 3339 (with or without time, zone and fraction; UTC without a zone),
+ * or a Go duration (`10m`, `1h30m`) before `now`. Undefined: none of these.
  */
-export function parseTime(text: string, nowNs: bigint): bigint | undefined {
-  return parseUnixTime(text) ?? parseDate(text) ?? durationBefore(text, nowNs);
-}
-
-function parseUnixTime(text: string): bigint | undefined {
-  const match = /^(-?)(\d{1,18})(?:\.(\d+))?$/.exec(text);
-  if (match === null) return undefined;
-  const [, sign, seconds = "", fraction = ""] = match;
-  const ns = BigInt(seconds) * SECOND_NS + BigInt(fraction.slice(0, 9).padEnd(9, "0"));
-  return sign === "-" ? -ns : ns;
+export function parseTime(text: string, now: bigint): bigint | undefined {
+  return parseTimestamp(text) ?? parseDate(text) ?? durationBefore(text, now);
 }
 
 function parseDate(text: string): bigint | undefined {
@@ -103,12 +94,12 @@ function parseDate(text: string): bigint | undefined {
 
 const UNIT_NS: Record<string, number> = { ns: 1, us: 1e3, µs: 1e3, ms: 1e6, s: 1e9, m: 60e9, h: 3600e9 };
 
-function durationBefore(text: string, nowNs: bigint): bigint | undefined {
+function durationBefore(text: string, now: bigint): bigint | undefined {
   const match = /^([+-]?)((?:\d+(?:\.\d*)?(?:ns|us|µs|ms|s|m|h))+)$/.exec(text);
   if (match === null) return undefined;
   let sum = 0;
   for (const [, amount, unit] of (match[2] ?? "").matchAll(/(\d+(?:\.\d*)?)(ns|us|µs|ms|s|m|h)/g))
     sum += Number(amount) * (UNIT_NS[unit ?? ""] ?? 0);
   const duration = BigInt(Math.round(sum));
-  return match[1] === "-" ? nowNs + duration : nowNs - duration;
+  return match[1] === "-" ? now + duration : now - duration;
 }

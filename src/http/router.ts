@@ -12,15 +12,16 @@ export interface Router {
 export function makeRouter(routes: readonly Route[]): Router {
   const byMethodAndHead = new Map<string, { pattern: RegExp; route: Route }[]>();
   const keyOf = (method: string, path: string): string => `${method} ${path.split("/", 2)[1]}`;
+  const anyHead = (method: string): string => `${method} *`;
   for (const route of routes) {
-    const key = keyOf(route.method, route.path);
+    const key = route.path.startsWith("/{") ? anyHead(route.method) : keyOf(route.method, route.path);
     const entries = byMethodAndHead.get(key) ?? [];
     entries.push({ pattern: patternOf(route.path), route });
     byMethodAndHead.set(key, entries);
   }
   return {
     find(method, path) {
-      for (const { pattern, route } of byMethodAndHead.get(keyOf(method, path)) ?? []) {
+      for (const { pattern, route } of byMethodAndHead.get(keyOf(method, path)) ?? byMethodAndHead.get(anyHead(method)) ?? []) {
         const match = pattern.exec(path);
         if (match !== null) return { route, name: match[1] ?? "" };
       }

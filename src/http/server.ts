@@ -133,6 +133,9 @@ async function serve(serving: Serving, request: IncomingMessage, response: Serve
     if (!response.writableFinished) abort.abort();
   };
   response.on("close", over);
+  response.on("error", () => undefined);
+  // What is left of the body stands before the connection's next request.
+  response.on("finish", () => request.resume());
   let target: Target | undefined;
   try {
     if (serving.host.kind === "tcp") refuseBrowsers(request.headers, serving.allowedNames ?? []);

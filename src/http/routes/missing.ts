@@ -7,6 +7,7 @@ export function notYet(method: Route["method"], path: string, operation: string)
     method,
     path,
     operation,
+    missing: true,
     handle() {
       throw new EngineError("unimplemented", `${method} ${path.replaceAll(/:[^}]*\}/g, "}")} (${operation}): not implemented by Tsubo yet`);
     },

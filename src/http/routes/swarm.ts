@@ -42,6 +42,7 @@ function swarm(method: Route["method"], path: string, operation: string): Route 
     method,
     path,
     operation,
+    missing: true,
     handle() {
       throw new EngineError(
         "unavailable",
