@@ -86,6 +86,7 @@ export async function openNetworks(options: NetworksOptions): Promise<Networks> 
       log.error({ error: messageOf(error) }, "watching the host's network");
     }
   }
+  let disposed = false;
   let watching = Promise.resolve();
   const watch = setInterval(() => {
     watching = watching.then(watchHost);
@@ -131,6 +132,8 @@ export async function openNetworks(options: NetworksOptions): Promise<Networks> 
     },
 
     async [Symbol.asyncDispose]() {
+      if (disposed) return;
+      disposed = true;
       clearInterval(watch);
       await watching;
       if (options.removeBridge === true && ready !== undefined) {

@@ -87,8 +87,10 @@ export async function openUdpForward(fd: number, target: ForwardTarget): Promise
     }
   }, UDP_IDLE_MS / 3).unref();
 
+  // With a descriptor the event comes before `bind` returns.
+  const listening = once(server, "listening");
   server.bind({ fd });
-  await once(server, "listening");
+  await listening;
   return {
     async close() {
       clearInterval(sweep);

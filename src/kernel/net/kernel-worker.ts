@@ -74,7 +74,9 @@ export async function openKernelWorker(file: string, log: Log): Promise<KernelWo
   return {
     // The worker answers each name with what its operation of that name returns.
     call: <Name extends keyof Operations>(name: Name, ...args: Parameters<Operations[Name]>) =>
-      send(name, args) as Promise<ReturnType<Operations[Name]>>,
+      (closing ? Promise.reject(new EngineError("system", `${name}: the kernel worker thread is closed`)) : send(name, args)) as Promise<
+        ReturnType<Operations[Name]>
+      >,
     async [Symbol.asyncDispose]() {
       if (closing) return;
       closing = true;

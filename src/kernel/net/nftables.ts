@@ -1,7 +1,7 @@
 import { readdirSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
 
 import { EngineError } from "../../base/errors.ts";
-import { libc, loadLibrary } from "../ffi.ts";
+import { checked, libc, loadLibrary } from "../ffi.ts";
 import { ACK, bigEndianAttribute, decodeAttributes, REQUEST, textAttribute, type NetlinkRequest } from "./netlink.ts";
 import { NETLINK_NETFILTER, openNetlinkSocket, useNetlinkSocket, type NetlinkSocket } from "./netlink-socket.ts";
 
@@ -41,6 +41,8 @@ const OWNER_AND_PERSIST = 2 | 4;
 const SOL_SOCKET = 1;
 const SO_PROTOCOL = 38;
 
+const FIOCLEX = 0x5451;
+const ioctlCall = libc("int ioctl(int fd, unsigned long request)");
 const getsockoptCall = libc("int getsockopt(int fd, int level, int name, void *value, void *length)");
 
 /** Opens nftables in the calling thread's network namespace. `scratchFile` is where the fall-back puts its commands. */
@@ -88,6 +90,8 @@ function openLibrary(): Omit<Nftables, "generation"> | undefined {
   if (context === null)
     throw new EngineError("system", "opening libnftables: nft_ctx_new failed: is this process allowed to use netlink (CAP_NET_ADMIN)?");
   const [fd] = netfilterSockets().filter((candidate) => !before.has(candidate));
+  // libmnl opens it without FD_CLOEXEC: a child that lives longer than we do would go on owning our table.
+  if (fd !== undefined) checked("ioctl", ioctlCall(fd, FIOCLEX), "libnftables' socket");
   const owner = fd === undefined ? undefined : useNetlinkSocket(fd);
   bufferOutput(context);
   bufferError(context);
