@@ -29,3 +29,7 @@ export function isValidUtsMode(mode: string): boolean {
 export function isValidCgroupNamespaceMode(mode: string): boolean {
   return mode === "" || mode === "host" || mode === "private";
 }
+
+export function isValidUserNamespaceMode(mode: string): boolean {
+  return mode === "" || mode === "host";
+}

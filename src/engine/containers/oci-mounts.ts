@@ -1,4 +1,5 @@
 import type { HostConfig, MountRequest } from "../../api/container-config.ts";
+import { EngineError } from "../../base/errors.ts";
 import type { Container, MountPoint } from "./container.ts";
 import { namespaceMode } from "./namespace-modes.ts";
 import { mergeTmpfsOptions, tmpfsOptionsOfMount } from "./tmpfs-options.ts";
@@ -116,6 +117,7 @@ function sharedMemory(config: HostConfig, shmPath: string | undefined): string |
 }
 
 function boundMount(mount: MountPoint, request: MountRequest | undefined, recursiveReadOnly: boolean): OciMount {
+  if (mount.source === "") throw new EngineError("unimplemented", `mounting the ${mount.type} ${mount.name} at ${mount.destination}: not there yet`);
   const bind = request?.BindOptions;
   const recursive = recursiveReadOnly && bind?.ReadOnlyNonRecursive !== true && bind?.NonRecursive !== true;
   return bindMount(mount.destination, mount.source, [

@@ -116,7 +116,7 @@ export function buildSpec(input: SpecInput): OciSpec {
     ...(hostConfig.Annotations === undefined ? {} : { annotations: Object.fromEntries(hostConfig.Annotations) }),
     linux: {
       namespaces: buildNamespaces(hostConfig, input.joined),
-      cgroupsPath: cgroupsPath(container, input.cgroupParent),
+      cgroupsPath: cgroupsPathOf(container, input.cgroupParent),
       resources: buildResources(hostConfig, devices.rules, input.devices),
       devices: devices.nodes,
       sysctl: buildSysctls(container, host),
@@ -129,7 +129,7 @@ export function buildSpec(input: SpecInput): OciSpec {
 }
 
 /** The container's cgroup: `/tsubo/ID`, or below the parent that it names. Never above the root of a hierarchy. */
-export function cgroupsPath(container: Container, daemonParent: string): string {
+export function cgroupsPathOf(container: Container, daemonParent: string): string {
   const parent = container.hostConfig.CgroupParent === "" ? daemonParent : container.hostConfig.CgroupParent;
   return path.posix.join("/", path.posix.normalize(`/${parent}`), container.id);
 }

@@ -25,7 +25,7 @@ const ID_LIMIT = 2_147_483_647;
  * What is written as a number is that number and never a name, however long it is: an image could list `4294967296` as a name of root
  * (CVE-2024-40635, CVE-2026-46680). Lines that are malformed are passed over, never read as zero.
  */
-export function resolveUser(request: UserRequest, passwd: string, group: string): ProcessUser {
+export function findUser(request: UserRequest, passwd: string, group: string): ProcessUser {
   const [userPart = "", groupPart = ""] = request.user.split(":");
   const account = findAccount(userPart === "" ? "0" : userPart, passwd);
   const groups = parseGroups(group);
