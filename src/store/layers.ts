@@ -51,6 +51,8 @@ export interface LayerDriver {
   removeWritable(containerId: string): Promise<void>;
   /** What `docker inspect` shows under GraphDriver.Data. */
   inspectWritable(containerId: string, parent: string | undefined, target: string): Record<string, string>;
+  /** Bytes of the regular files that a container has written. */
+  measureWritable(containerId: string): Promise<number>;
 
   [Symbol.asyncDispose](): Promise<void>;
 }

@@ -14,6 +14,7 @@ import type { Database } from "./database.ts";
 import type { FinishedLayer, LayerDriver, StagedLayer } from "./layers.ts";
 import { paths, type Roots } from "./roots.ts";
 import { openTrash } from "./trash.ts";
+import { measureTree } from "./tree-size.ts";
 
 /**
  * The overlay driver. A layer is a folder `layers/RANDOM/diff`, filled where it stays: its row in the database is what makes it exist, so
@@ -208,6 +209,10 @@ class OverlayDriver implements LayerDriver {
   inspectWritable(containerId: string, parent: string | undefined, target: string): Record<string, string> {
     const { lower, upper, work } = this.#writableFolders(containerId, parent);
     return { ID: containerId, LowerDir: lower.join(":"), MergedDir: target, UpperDir: upper, WorkDir: work };
+  }
+
+  async measureWritable(containerId: string): Promise<number> {
+    return measureTree(this.#writableFolders(containerId, undefined).upper);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -75,7 +75,9 @@ export function parseBind(spec: string, volumeDriver = ""): MountPoint {
     return { ...common, type: "bind", name: "", source: path.posix.normalize(source), driver: "", propagation: propagation ?? "rprivate" };
   }
   if (propagation !== undefined) {
-    throw invalid(`invalid volume specification: '${spec}': invalid mount config for type "volume": field BindOptions must not be specified`);
+    throw invalid(
+      `invalid volume specification: '${spec}': invalid mount config for type "volume": field BindOptions must not be specified`,
+    );
   }
   return { ...volume(source, volumeDriver), ...common, mode: mode === "" && volumeDriver === "" ? "z" : mode };
 }

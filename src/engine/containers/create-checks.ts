@@ -94,10 +94,7 @@ export async function checkCreate(input: CreateInput): Promise<CheckedCreate> {
 const EMPTY_CONFIG = encodeJson(containerConfig.zero());
 
 /** `default` is Docker's word for the default network of the platform. */
-function withNetworkName(
-  hostConfig: HostConfig,
-  networking: NetworkingConfig,
-): { hostConfig: HostConfig; networking: NetworkingConfig } {
+function withNetworkName(hostConfig: HostConfig, networking: NetworkingConfig): { hostConfig: HostConfig; networking: NetworkingConfig } {
   if (hostConfig.NetworkMode !== "" && hostConfig.NetworkMode !== "default") return { hostConfig, networking };
   const endpoints = new Map([...networking.EndpointsConfig].map(([name, endpoint]) => [name === "default" ? "bridge" : name, endpoint]));
   return { hostConfig: { ...hostConfig, NetworkMode: "bridge" }, networking: { EndpointsConfig: endpoints } };
@@ -156,7 +153,9 @@ function withMacAddress(config: ContainerConfig, { NetworkMode }: HostConfig, ne
     const both = "the container-wide MAC address must match the endpoint-specific MAC address for the main network";
     throw new EngineError("invalid", `${both}, or be left empty`);
   }
-  const result: NetworkingConfig = { EndpointsConfig: new Map([...networking.EndpointsConfig, [NetworkMode, { ...endpoint, MacAddress }]]) };
+  const result: NetworkingConfig = {
+    EndpointsConfig: new Map([...networking.EndpointsConfig, [NetworkMode, { ...endpoint, MacAddress }]]),
+  };
   checkNetworking(result);
   return result;
 }

@@ -117,7 +117,8 @@ function sharedMemory(config: HostConfig, shmPath: string | undefined): string |
 }
 
 function boundMount(mount: MountPoint, request: MountRequest | undefined, recursiveReadOnly: boolean): OciMount {
-  if (mount.source === "") throw new EngineError("unimplemented", `mounting the ${mount.type} ${mount.name} at ${mount.destination}: not there yet`);
+  if (mount.source === "")
+    throw new EngineError("unimplemented", `mounting the ${mount.type} ${mount.name} at ${mount.destination}: not there yet`);
   const bind = request?.BindOptions;
   const recursive = recursiveReadOnly && bind?.ReadOnlyNonRecursive !== true && bind?.NonRecursive !== true;
   return bindMount(mount.destination, mount.source, [

@@ -162,9 +162,7 @@ function checkBlockIo(resources: HostConfig, { limits }: HostFacts, warnings: st
 }
 
 /** Names of setrlimit(2) that Docker takes (go-units ulimit.go). */
-const ULIMITS = new Set(
-  "core cpu data fsize locks memlock msgqueue nice nofile nproc rss rtprio rttime sigpending stack".split(" "),
-);
+const ULIMITS = new Set("core cpu data fsize locks memlock msgqueue nice nofile nproc rss rtprio rttime sigpending stack".split(" "));
 
 function checkUlimits(resources: HostConfig): void {
   for (const { Name, Soft, Hard } of resources.Ulimits ?? []) {

@@ -1,4 +1,5 @@
 import { EngineError } from "../../base/errors.ts";
+import { readFileInRoot } from "../../kernel/root-file.ts";
 
 /** Whom a process runs as, in numbers. */
 export interface ProcessUser {
@@ -18,6 +19,14 @@ export interface UserRequest {
 
 /** The largest user and group id that Docker takes. */
 const ID_LIMIT = 2_147_483_647;
+/** More accounts than this file holds are not looked at in the daemon. */
+const FILE_LIMIT_BYTES = 4 * 1024 * 1024;
+
+/** Whom `user` (and `groups`) mean in the root file system mounted at `rootfs`. */
+export async function resolveUser(rootfs: string, user: string, groups: readonly string[]): Promise<ProcessUser> {
+  const [passwd = "", group = ""] = ["etc/passwd", "etc/group"].map((file) => readFileInRoot(rootfs, file, FILE_LIMIT_BYTES));
+  return findUser({ user, groups }, passwd, group);
+}
 
 /**
  * Finds user and groups in the texts of the image's /etc/passwd and /etc/group; either may be empty.

@@ -1,0 +1,50 @@
+import type { ExecConfig } from "../../api/container-config.ts";
+import type { HostFacts } from "../../kernel/host.ts";
+import type { Container } from "./container.ts";
+import {
+  buildEnvironment,
+  buildRlimits,
+  chooseAppArmor,
+  mergeEnvironment,
+  ociCapabilities,
+  ociConsoleSize,
+  ociUser,
+  type OciProcess,
+} from "./oci-process.ts";
+import { canHaveOomScore, capabilitiesOf } from "./oci-spec.ts";
+import { parseSecurityOptions } from "./security-options.ts";
+import type { ProcessUser } from "./user.ts";
+
+export interface ExecProcessInput {
+  container: Container;
+  config: ExecConfig;
+  /** Of the exec, or else of the container. */
+  user: ProcessUser;
+  host: HostFacts;
+}
+
+/**
+ * The `process` of an exec: like the container's own but for what the exec says. `--privileged` gives it all capabilities and nothing
+ * else: seccomp, AppArmor and namespaces stay the container's.
+ */
+export function buildExecProcess({ container, config, user, host }: ExecProcessInput): OciProcess {
+  const { hostConfig } = container;
+  const security = parseSecurityOptions(hostConfig.SecurityOpt ?? []);
+  const appArmor = chooseAppArmor({ option: security.appArmor, privileged: hostConfig.Privileged }, host);
+  const consoleSize = config.Tty ? ociConsoleSize(config.ConsoleSize) : undefined;
+  const ofContainer = buildEnvironment({ hostname: container.config.Hostname, tty: config.Tty }, container.config.Env ?? []);
+  const workingDir = config.WorkingDir === "" ? container.config.WorkingDir : config.WorkingDir;
+  return {
+    terminal: config.Tty,
+    ...(consoleSize === undefined ? {} : { consoleSize }),
+    user: ociUser(user),
+    args: config.Cmd ?? [],
+    env: mergeEnvironment(ofContainer, config.Env ?? []),
+    cwd: workingDir === "" ? "/" : workingDir,
+    capabilities: ociCapabilities(config.Privileged ? [...host.capabilities] : capabilitiesOf(container, host)),
+    rlimits: buildRlimits(hostConfig, host),
+    ...(security.noNewPrivileges ? { noNewPrivileges: true } : {}),
+    ...(appArmor === undefined ? {} : { apparmorProfile: appArmor }),
+    ...(canHaveOomScore(hostConfig.OomScoreAdj, host) ? { oomScoreAdj: hostConfig.OomScoreAdj } : {}),
+  };
+}
