@@ -8,7 +8,9 @@ import path from "node:path";
  *       lock               held while we run           tsubo.sock, tsubo.pid    the API
  *       state.db           SQLite, WAL                 keeper.sock              the keeper's protocol
  *       content/blobs/sha256/HEX   verified            keeper.log               what the keeper had to say
- *       content/partial/HEX        downloads           runtime/                 the OCI runtime's --root
+ *       content/partial/HEX        downloads           keeper.lock              held while a keeper runs
+ *       spill/             unnamed files: output that  runtime/                 the OCI runtime's --root
+ *                          slow clients have not read  seccomp/HASH.bpf         compiled filters
  *       layers/RANDOM/     image layers: diff/         netns/ID                 network namespaces
  *       layers-trash/      removed, not yet deleted    containers/ID/           bundle of a container that runs:
  *       containers/ID/                                   config.json, rootfs/ (mount point), stdin, stdout,
@@ -38,6 +40,9 @@ export const paths = {
   volumes: (roots: Roots): string => path.join(roots.data, "volumes"),
   keeperSocket: (roots: Roots): string => path.join(roots.exec, "keeper.sock"),
   keeperLog: (roots: Roots): string => path.join(roots.exec, "keeper.log"),
+  keeperLock: (roots: Roots): string => path.join(roots.exec, "keeper.lock"),
+  seccompFilters: (roots: Roots): string => path.join(roots.exec, "seccomp"),
+  spill: (roots: Roots): string => path.join(roots.data, "spill"),
   runtime: (roots: Roots): string => path.join(roots.exec, "runtime"),
   netns: (roots: Roots): string => path.join(roots.exec, "netns"),
   bundles: (roots: Roots): string => path.join(roots.exec, "containers"),

@@ -102,9 +102,6 @@ export function checkHostConfig(config: ContainerConfig, hostConfig: HostConfig,
   for (const rule of hostConfig.DeviceCgroupRules ?? []) parseDeviceRule(rule);
   checkSysctls(hostConfig);
   checkUnsupported(hostConfig);
-  if (!host.ipv4Forwarding && !["host", "none"].includes(hostConfig.NetworkMode)) {
-    warnings.push("IPv4 forwarding is disabled. Networking will not work.");
-  }
   if (hostConfig.NetworkMode === "host" && (hostConfig.PortBindings?.size ?? 0) > 0) {
     warnings.push("Published ports are discarded when using host network mode");
   }

@@ -19,6 +19,8 @@ export interface Container {
   readonly createdNs: bigint;
   /** `sha256:…`; empty for an image that is gone. */
   readonly imageId: string;
+  /** Top layer of the image when the container was made; undefined for an image without layers. */
+  readonly chainId: string | undefined;
   readonly platform: string;
   /** Image config and request merged: what runs. */
   readonly config: ContainerConfig;
@@ -31,8 +33,8 @@ export interface Container {
   restartCount: number;
   /** Was stopped or killed by hand: the restart policy holds still. */
   stoppedByUser: boolean;
-  /** Execs that were made since the daemon started, and those that still run. */
-  execIds: Set<string>;
+  /** A restart is under way: its first half, a stop, must not set off --rm. Not kept: a restart ends with its daemon. */
+  beingRestarted: boolean;
 }
 
 /** A volume or bind of a container, as resolved when it was created (inspect's `Mounts`). */
@@ -78,7 +80,7 @@ export function isRunning(container: Container): boolean {
 
 /** The record for the table `containers`. */
 export function encodeContainer(container: Container): string {
-  const { execIds: _, ...record } = container;
+  const { beingRestarted: _, ...record } = container;
   return encodeJson(record);
 }
 
@@ -94,7 +96,7 @@ export function decodeContainer(text: string): Container {
     hostConfig: hostConfig.decode(record.hostConfig, ""),
     networking: networkingConfig.decode(record.networking, ""),
     state: decodeState(record.state),
-    execIds: new Set(),
+    beingRestarted: false,
   };
 }
 

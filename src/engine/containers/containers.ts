@@ -1,6 +1,7 @@
 import type { Duplex } from "node:stream";
 
 import type { CreateBody, ExecConfig, ExecStart } from "../../api/container-config.ts";
+import type { LogsRequest } from "../logs/logs.ts";
 
 /**
  * Containers: the verbs of the Engine API, as the HTTP layer calls them. One file per verb beside this one.
@@ -65,18 +66,6 @@ export interface AttachRequest {
   stderr: boolean;
   /** Undefined: ctrl-p,ctrl-q. */
   detachKeys: string | undefined;
-}
-
-export interface LogsRequest {
-  follow: boolean;
-  stdout: boolean;
-  stderr: boolean;
-  sinceNs: bigint | undefined;
-  untilNs: bigint | undefined;
-  timestamps: boolean;
-  details: boolean;
-  /** Undefined: all. */
-  tail: number | undefined;
 }
 
 export interface ListOptions {

@@ -11,10 +11,10 @@ import { encodeJson } from "../../api/json.ts";
 import { EngineError } from "../../base/errors.ts";
 import type { HostFacts } from "../../kernel/host.ts";
 import type { Image } from "../images/images.ts";
+import { mergeLogConfig, type LogConfig } from "../logs/log-options.ts";
 import { resolveMounts } from "./binds.ts";
 import { checkConfig, checkHostConfig, checkNetworking, checkNetworkMode } from "./config-checks.ts";
 import type { Container, MountPoint } from "./container.ts";
-import { mergeLogConfig } from "./log-options.ts";
 import { commandOf, mergeConfig } from "./merge-config.ts";
 import { sharedContainer } from "./namespace-modes.ts";
 import { canHaveOomScore, maskedPaths, READONLY_PATHS } from "./oci-spec.ts";
@@ -38,8 +38,7 @@ export interface CreateInput {
 export interface CreateSettings {
   runtimes: ReadonlyMap<string, unknown>;
   defaultRuntime: string;
-  logDriver: string;
-  logOptions: ReadonlyMap<string, string>;
+  logs: LogConfig;
 }
 
 export interface CheckedCreate {
@@ -79,7 +78,8 @@ export async function checkCreate(input: CreateInput): Promise<CheckedCreate> {
   const hostConfig = withDefaults({ ...limited.resources, Runtime: runtime }, input, warnings);
   const merged = checkConfig(mergeConfig(config, image?.config.config));
   const command = commandOf(merged);
-  hostConfig.LogConfig = mergeLogConfig(hostConfig.LogConfig, { driver: settings.logDriver, options: settings.logOptions });
+  const logs = mergeLogConfig({ type: hostConfig.LogConfig.Type, options: hostConfig.LogConfig.Config }, settings.logs);
+  hostConfig.LogConfig = { Type: logs.type, Config: new Map(logs.options) };
   const mounts = await resolveMounts(hostConfig, {
     dataRoot: input.dataRoot,
     mountsOf: (name) => {

@@ -1,0 +1,152 @@
+import type { ExecConfig, ExecStart } from "../../api/container-config.ts";
+import { EngineError, messageOf } from "../../base/errors.ts";
+import { newId } from "../../base/ids.ts";
+import { paths } from "../../store/roots.ts";
+import { statusOf, type Container } from "./container.ts";
+import type { Session } from "./containers.ts";
+import { publishContainerEvent, type ContainerContext } from "./context.ts";
+import { parseDetachKeys } from "./detach-keys.ts";
+import { buildExecProcess } from "./exec-process.ts";
+import type { Exec } from "./exec-set.ts";
+import { runtimeOf } from "./keeper-spec.ts";
+import { endingAfter, withDetachKeys } from "./session-stream.ts";
+import { startExitCode } from "./start.ts";
+import { resolveUser } from "./user.ts";
+
+/** `POST /containers/{id}/exec` */
+export async function execCreate(context: ContainerContext, name: string, config: ExecConfig): Promise<{ Id: string }> {
+  const container = context.set.get(name);
+  checkExecutable(container, name);
+  if (config.Cmd === undefined || config.Cmd.length === 0) throw new EngineError("invalid", "No exec command specified");
+  parseDetachKeys(config.DetachKeys === "" ? undefined : config.DetachKeys);
+  const exec = context.execs.add(newId(), container.id, config);
+  publishExecEvent(context, exec, "exec_create");
+  return { Id: exec.id };
+}
+
+/**
+ * `POST /exec/{id}/start`. Attached: the session is there before the process is, so that nothing it says is lost; a process that cannot be
+ * made says so in the stream, as Docker does, and its exit code tells the CLI. Detached: such an error is the answer.
+ */
+export async function execStart(context: ContainerContext, execId: string, options: ExecStart): Promise<Session | undefined> {
+  const exec = context.execs.get(execId);
+  const container = context.set.get(exec.containerId);
+  if (exec.state.status === "exited") throw new EngineError("conflict", `exec command ${execId} has already run`);
+  if (exec.state.status !== "created") throw new EngineError("conflict", `exec command ${execId} is already running`);
+  checkExecutable(container, container.id);
+  exec.state = { status: "starting" };
+
+  if (options.Detach) {
+    await launch(context, container, exec, options);
+    return undefined;
+  }
+  const { config } = exec;
+  const target = { containerId: container.id, execId };
+  try {
+    const stream = await context.keeper.attach(target, {
+      stdin: config.AttachStdin,
+      stdout: config.AttachStdout,
+      stderr: config.AttachStderr,
+    });
+    const started = launch(context, container, exec, options);
+    started.catch((error: unknown) => context.log.debug({ exec: execId, error: messageOf(error) }, "an exec could not start"));
+    const keys = config.Tty && config.AttachStdin ? parseDetachKeys(config.DetachKeys || undefined) : undefined;
+    const whole = endingAfter(stream, exec.ended);
+    return {
+      tty: config.Tty,
+      stream: keys === undefined ? whole : withDetachKeys(whole, keys, () => publishExecEvent(context, exec, "exec_detach")),
+    };
+  } catch (error) {
+    context.execs.exited(execId, 126);
+    throw error;
+  }
+}
+
+export function execInspect(context: ContainerContext, execId: string): Record<string, unknown> {
+  const exec = context.execs.get(execId);
+  const container = context.set.get(exec.containerId);
+  const { config, state } = exec;
+  const [entrypoint = "", ...argumentList] = config.Cmd ?? [];
+  return {
+    ID: exec.id,
+    Running: state.status === "running",
+    ExitCode: state.status === "exited" ? state.exitCode : null,
+    ProcessConfig: {
+      tty: config.Tty,
+      entrypoint,
+      arguments: argumentList,
+      privileged: config.Privileged,
+      ...(config.User === "" ? {} : { user: config.User }),
+    },
+    OpenStdin: config.AttachStdin,
+    OpenStderr: config.AttachStderr,
+    OpenStdout: config.AttachStdout,
+    CanRemove: state.status === "exited",
+    ContainerID: container.id,
+    DetachKeys: config.DetachKeys,
+    Pid: state.status === "running" || state.status === "exited" ? state.pid : 0,
+  };
+}
+
+export async function execResize(context: ContainerContext, execId: string, size: { rows: number; columns: number }): Promise<void> {
+  const exec = context.execs.get(execId);
+  if (exec.state.status !== "running" && exec.state.status !== "starting") {
+    throw new EngineError("conflict", `cannot resize exec ${execId}: it is not running`);
+  }
+  await context.keeper.resize({ containerId: exec.containerId, execId }, size);
+}
+
+function checkExecutable(container: Container, name: string): void {
+  switch (statusOf(container)) {
+    case "running":
+      return;
+    case "paused":
+      throw new EngineError("conflict", `Container ${name} is paused, unpause the container before exec`);
+    case "restarting":
+      throw new EngineError("conflict", `Container ${name} is restarting, wait until the container is running`);
+    case "created":
+    case "exited":
+    case "removing":
+    case "dead":
+      throw new EngineError("conflict", `container ${container.id} is not running`);
+  }
+}
+
+async function launch(context: ContainerContext, container: Container, exec: Exec, options: ExecStart): Promise<void> {
+  const { config } = exec;
+  const [rows, columns] = options.ConsoleSize ?? config.ConsoleSize ?? [];
+  try {
+    const rootfs = paths.rootfs(context.roots, container.id);
+    const user = await resolveUser(rootfs, config.User || container.config.User, container.hostConfig.GroupAdd ?? []);
+    publishExecEvent(context, exec, "exec_start");
+    const { pid } = await context.keeper.startExec({
+      containerId: container.id,
+      execId: exec.id,
+      runtime: runtimeOf(context, container),
+      process: { ...buildExecProcess({ container, config, user, host: context.host }) },
+      tty: config.Tty,
+      openStdin: config.AttachStdin,
+      consoleSize: rows && columns ? { rows, columns } : undefined,
+    });
+    // A short one may have ended already.
+    if (exec.state.status === "starting") exec.state = { status: "running", pid };
+  } catch (error) {
+    const exitCode = startExitCode(messageOf(error));
+    context.execs.exited(exec.id, exitCode === 128 ? 126 : exitCode);
+    throw error;
+  }
+}
+
+/** The keeper has told that an exec ended. */
+export function handleExecExit(context: ContainerContext, execId: string, exitCode: number): void {
+  context.execs.exited(execId, exitCode);
+  const exec = context.execs.get(execId);
+  const container = context.set.find(exec.containerId);
+  if (container !== undefined) publishContainerEvent(context, container, "exec_die", { execID: execId, exitCode: String(exitCode) });
+}
+
+function publishExecEvent(context: ContainerContext, exec: Exec, action: "exec_create" | "exec_start" | "exec_detach"): void {
+  const container = context.set.get(exec.containerId);
+  const command = action === "exec_detach" ? "" : `: ${exec.config.Cmd?.join(" ") ?? ""}`;
+  publishContainerEvent(context, container, `${action}${command}`, { execID: exec.id });
+}

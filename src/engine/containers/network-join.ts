@@ -1,0 +1,96 @@
+import { readFile, writeFile } from "node:fs/promises";
+import path from "node:path";
+
+import { EngineError } from "../../base/errors.ts";
+import { paths } from "../../store/roots.ts";
+import { RESOLVED_FILE, hostnameFile, hostsFile, isResolvedStub, resolvConfFile } from "../networks/host-files.ts";
+import type { Joined } from "../networks/networks.ts";
+import type { Container } from "./container.ts";
+import type { ContainerContext } from "./context.ts";
+import { portRequestsOf } from "./ports.ts";
+
+/** Where a container's network comes from, for the OCI spec. */
+export interface ContainerNetwork {
+  /** Path of the namespace; undefined: the host's own. */
+  netnsPath: string | undefined;
+  /** Files to be bound over the image's own; those of the other container where the network is shared. */
+  files: NetworkFiles;
+}
+
+export interface NetworkFiles {
+  hosts: string;
+  hostname: string;
+  resolvConf: string;
+}
+
+const HOSTS = "/etc/hosts";
+const RESOLV_CONF = "/etc/resolv.conf";
+
+/** Joins a container to its network by its mode, and writes the files that tell it who it is. */
+export async function joinNetworks(context: ContainerContext, container: Container): Promise<ContainerNetwork> {
+  const mode = container.hostConfig.NetworkMode;
+  if (mode.startsWith("container:")) return shareNetwork(context, mode.slice("container:".length));
+
+  const joined =
+    mode === "host"
+      ? undefined
+      : await context.networks.join({
+          containerId: container.id,
+          containerName: container.name,
+          hostname: container.config.Hostname,
+          network: mode === "default" ? "bridge" : mode,
+          ipv4Address: container.networking.EndpointsConfig.get(mode)?.IPAMConfig?.IPv4Address || undefined,
+          macAddress: container.networking.EndpointsConfig.get(mode)?.MacAddress || container.config.MacAddress || undefined,
+          ports: portRequestsOf(container.config, container.hostConfig),
+        });
+  const files = filesOf(context, container.id);
+  await writeFiles(context, container, files, joined);
+  return { netnsPath: joined?.netnsPath, files };
+}
+
+async function writeFiles(context: ContainerContext, container: Container, files: NetworkFiles, joined: Joined | undefined): Promise<void> {
+  const { config, hostConfig } = container;
+  const { settings } = context;
+  const { endpoint } = joined ?? {};
+  const hostContent = await readFile(RESOLV_CONF, "utf8").catch(() => "");
+  const hostPath = joined !== undefined && isResolvedStub(hostContent) ? RESOLVED_FILE : RESOLV_CONF;
+  await Promise.all([
+    writeFile(files.hostname, hostnameFile(config.Hostname)),
+    writeFile(
+      files.hosts,
+      hostsFile({
+        hostname: config.Hostname,
+        domainname: config.Domainname,
+        address: endpoint?.ipv4Address,
+        gateway: endpoint?.gateway || undefined,
+        extraHosts: hostConfig.ExtraHosts,
+        hostFile: joined === undefined ? await readFile(HOSTS, "utf8").catch(() => "") : undefined,
+      }),
+    ),
+    writeFile(
+      files.resolvConf,
+      resolvConfFile({
+        hostContent: hostPath === RESOLV_CONF ? hostContent : await readFile(hostPath, "utf8").catch(() => ""),
+        hostPath,
+        servers: hostConfig.Dns?.length ? hostConfig.Dns : settings.dns.servers,
+        search: hostConfig.DnsSearch?.length ? hostConfig.DnsSearch : settings.dns.search,
+        options: hostConfig.DnsOptions?.length ? hostConfig.DnsOptions : settings.dns.options,
+        hostNetwork: joined === undefined,
+      }),
+    ),
+  ]);
+}
+
+/** The network of another container, which must run. */
+function shareNetwork(context: ContainerContext, name: string): ContainerNetwork {
+  const other = context.set.get(name);
+  if (other.state.status !== "running") {
+    throw new EngineError("conflict", `cannot join network of a non running container: ${other.id}`);
+  }
+  return { netnsPath: `/proc/${other.state.pid}/ns/net`, files: filesOf(context, other.id) };
+}
+
+function filesOf(context: ContainerContext, containerId: string): NetworkFiles {
+  const folder = paths.container(context.roots, containerId);
+  return { hosts: path.join(folder, "hosts"), hostname: path.join(folder, "hostname"), resolvConf: path.join(folder, "resolv.conf") };
+}

@@ -1,0 +1,124 @@
+import { closeSync, openSync } from "node:fs";
+import { connect, type Socket } from "node:net";
+import { codeOf, EngineError } from "../base/errors.ts";
+import { reapChild, spawnProcess } from "../kernel/spawn.ts";
+import { decodeError, encodeLine, LineReader, PROTOCOL, versionProblem, type Hello, type Welcome } from "./protocol.ts";
+
+/** How long a keeper may take from its start to its first answer: Node has to load, and containers to be adopted. */
+const START_LIMIT_MS = 20_000;
+/** How long we go on after the keeper we started has ended: another one may have been faster. */
+const ENDED_LIMIT_MS = 2000;
+const FIRST_PAUSE_MS = 5;
+const LONGEST_PAUSE_MS = 100;
+const WELCOME_LIMIT_MS = 10_000;
+
+export interface LaunchOptions {
+  socketPath: string;
+  /** Where the keeper's standard error goes. */
+  logPath: string;
+  /** The keeper's program with its arguments, the program by its absolute path. */
+  command: readonly string[];
+}
+
+/** A greeted connection, and the pid of the keeper at its other end. */
+export interface Greeted {
+  socket: Socket;
+  keeperPid: number;
+}
+
+/** Keepers we have started and not yet seen end: they are our children, and nobody else collects them. */
+const started = new Set<number>();
+
+/** Connects to the keeper, started when none answers. */
+export async function connectOrLaunch(options: LaunchOptions, hello: Hello, signal?: AbortSignal): Promise<Greeted> {
+  const limitMs = performance.now() + START_LIMIT_MS;
+  let launched: number | undefined;
+  let endedMs: number | undefined;
+  for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
+    signal?.throwIfAborted();
+    const greeted = await connectOnce(options.socketPath, hello);
+    if (greeted !== undefined) return greeted;
+    collectEnded();
+    launched ??= launch(options);
+    if (!started.has(launched)) endedMs ??= performance.now();
+    if (performance.now() > limitMs || (endedMs !== undefined && performance.now() > endedMs + ENDED_LIMIT_MS)) {
+      throw new EngineError("unavailable", `the keeper does not answer at ${options.socketPath}: see ${options.logPath}`);
+    }
+    await new Promise((resolve) => setTimeout(resolve, pauseMs));
+  }
+}
+
+/** Connects and greets; undefined when nobody listens. Rejects when the keeper refuses us. */
+export async function connectOnce(socketPath: string, hello: Hello): Promise<Greeted | undefined> {
+  const socket = connect({ path: socketPath, allowHalfOpen: true });
+  try {
+    await new Promise<void>((resolve, reject) => {
+      socket.once("connect", resolve);
+      socket.once("error", reject);
+    });
+    socket.write(encodeLine(hello));
+    const { line, rest } = await firstLine(socket);
+    const welcome = JSON.parse(line) as Welcome; // the keeper's, whose version is looked at next
+    if ("error" in welcome) throw decodeError(welcome.error);
+    const problem = versionProblem(welcome.keeper, PROTOCOL);
+    if (problem !== undefined) throw new EngineError("unavailable", problem);
+    if (rest.length > 0) socket.unshift(rest);
+    return { socket, keeperPid: welcome.pid };
+  } catch (error) {
+    socket.destroy();
+    if (["ENOENT", "ECONNREFUSED", "ECONNRESET", "EPIPE"].includes(codeOf(error) ?? "")) return undefined;
+    throw error;
+  }
+}
+
+/** In a session of its own, so that no signal to the daemon's group reaches it, with its own place to write to. */
+function launch({ command, logPath }: LaunchOptions): number {
+  const [program = "", ...args] = command;
+  const nothing = openSync("/dev/null", "r");
+  const log = openSync(logPath, "a", 0o600);
+  try {
+    const environment: Record<string, string> = {};
+    for (const [name, value] of Object.entries(process.env)) if (value !== undefined) environment[name] = value;
+    const pid = spawnProcess({ path: program, argv: [program, ...args], environment, stdio: [nothing, log, log] });
+    started.add(pid);
+    return pid;
+  } finally {
+    closeSync(nothing);
+    closeSync(log);
+  }
+}
+
+function collectEnded(): void {
+  for (const pid of started) if (reapChild(pid) !== undefined) started.delete(pid);
+}
+
+function firstLine(socket: Socket): Promise<{ line: string; rest: Buffer }> {
+  return new Promise((resolve, reject) => {
+    const reader = new LineReader();
+    const limit = setTimeout(() => fail(new EngineError("unavailable", "the keeper does not answer")), WELCOME_LIMIT_MS);
+    const stop = (): void => {
+      clearTimeout(limit);
+      socket.pause();
+      socket.off("data", onData);
+      socket.off("close", onClose);
+      socket.off("end", onClose);
+      socket.off("error", fail);
+    };
+    const fail = (error: Error): void => {
+      stop();
+      reject(error);
+    };
+    const onClose = (): void => fail(Object.assign(new Error("the keeper closed the connection"), { code: "ECONNRESET" }));
+    const onData = (chunk: Buffer): void => {
+      const end = chunk.indexOf(0x0a);
+      const [line] = reader.feed(end < 0 ? chunk : chunk.subarray(0, end + 1));
+      if (line === undefined) return;
+      stop();
+      resolve({ line, rest: chunk.subarray(end + 1) });
+    };
+    socket.on("data", onData);
+    socket.on("close", onClose);
+    socket.on("end", onClose);
+    socket.on("error", fail);
+  });
+}

@@ -1,0 +1,206 @@
+import { discard, readSome, tee } from "../kernel/fifo.ts";
+import type { Readiness } from "../kernel/poller.ts";
+import type { OutputStream } from "./frames.ts";
+import { recordableBytes } from "./log-lines.ts";
+
+/** How much is looked at in one turn. */
+export const TURN_BYTES = 64 * 1024;
+/** The same for very short lines, which grow up to forty-fold in the log: a turn must not take the loop for 20 ms. */
+const SHORT_LINES_TURN_BYTES = 8 * 1024;
+const SHORT_LINE_BYTES = 16;
+/** How long an unfinished line stays in the pipe before it is taken into memory. */
+const HOLD_MS = 1000;
+
+export interface OutputSink {
+  /** Gives clients bytes they have not had yet. A promise: wait before sending more. */
+  forward(stream: OutputStream, bytes: Buffer): Promise<void> | undefined;
+  /** Writes whole records' worth of bytes to the log; resolves when they are in the file. Undefined: there is no log. */
+  log: ((stream: OutputStream, bytes: Buffer) => Promise<void>) | undefined;
+}
+
+/** What all outputs of a keeper share: a pipe to look through, a place to throw things away, a buffer of TURN_BYTES to read into. */
+export interface OutputTools {
+  scratch: { reader: number; writer: number };
+  nullDevice: number;
+  buffer: Buffer;
+}
+
+/**
+ * One output of a target, read to its end: to the clients at once, to the log line by line.
+ *
+ * From a pipe with a log, nothing is taken that is not in the log yet: what the pipe holds is copied (tee), forwarded, encoded and written,
+ * and only then thrown out of it. A keeper may be killed at any instant; the next one finds in the pipe whatever the log has not. An
+ * unfinished line stays in the pipe too, for a second. Other outputs (a terminal, no log) are simply read.
+ */
+export class Output {
+  readonly #descriptor: number;
+  readonly #stream: OutputStream;
+  readonly #sink: OutputSink;
+  readonly #tools: OutputTools;
+  readonly #release: () => void;
+  /** Looks before it takes. */
+  readonly #peeks: boolean;
+  /** The beginning of a line, taken already. */
+  #carry: Buffer = Buffer.alloc(0);
+  /** How many bytes at the head of the pipe the clients have had. */
+  #forwardedBytes = 0;
+  #turnBytes = TURN_BYTES;
+  /** Something happened since the last look. */
+  #ready = false;
+  #hungUp = false;
+  #finishing = false;
+  #absorbing = false;
+  #pumping = false;
+  #drains = false;
+  #released = false;
+  #hold: NodeJS.Timeout | undefined;
+  readonly #end = Promise.withResolvers<void>();
+
+  /** `release` is called once, when the descriptor is not read any more. */
+  constructor(
+    source: { descriptor: number; kind: "pipe" | "terminal"; stream: OutputStream; release: () => void },
+    sink: OutputSink,
+    tools: OutputTools,
+  ) {
+    this.#descriptor = source.descriptor;
+    this.#stream = source.stream;
+    this.#release = source.release;
+    this.#sink = sink;
+    this.#tools = tools;
+    this.#peeks = source.kind === "pipe" && sink.log !== undefined;
+  }
+
+  /** Resolves when the output has ended and all of it was forwarded and logged; rejects when it cannot be read. */
+  get ended(): Promise<void> {
+    return this.#end.promise;
+  }
+
+  /** To be called on each edge the poller tells. */
+  readiness(ready: Readiness): void {
+    if (ready.hungUp) this.#hungUp = true;
+    if (!ready.readable) return;
+    if (this.#drains) this.#drain();
+    else this.#wake();
+  }
+
+  /**
+   * Takes what is there now and ends: for a target whose process has ended while others (its children, on the host's pid namespace or in
+   * an exec) hold its output open. What they write later is thrown away, so that it does not fill the pipe and stop them.
+   */
+  finish(): void {
+    this.#finishing = true;
+    this.#wake();
+  }
+
+  /** Lets go of the descriptor, come what may. */
+  close(): void {
+    clearTimeout(this.#hold);
+    if (this.#released) return;
+    this.#released = true;
+    this.#release();
+  }
+
+  #wake(): void {
+    this.#ready = true;
+    if (!this.#pumping && !this.#released && !this.#drains) void this.#pump();
+  }
+
+  async #pump(): Promise<void> {
+    this.#pumping = true;
+    try {
+      while (this.#ready && !this.#released) {
+        this.#ready = false;
+        const outcome = await this.#turn();
+        if (outcome === "waiting") continue;
+        if (outcome === "more") {
+          this.#ready = true;
+          // One turn per output, then the others'.
+          await new Promise<void>((resolve) => setImmediate(resolve));
+          continue;
+        }
+        if (outcome === "ended") this.close();
+        this.#drains = outcome === "abandoned";
+        this.#end.resolve();
+        if (this.#drains) this.#drain();
+        return;
+      }
+    } catch (error) {
+      this.close();
+      this.#end.reject(error);
+    } finally {
+      this.#pumping = false;
+    }
+  }
+
+  async #turn(): Promise<"more" | "waiting" | "ended" | "abandoned"> {
+    const head = this.#look();
+    if (head === "nothing" && !this.#finishing) return "waiting";
+    const bytes = typeof head === "string" ? Buffer.alloc(0) : head;
+    const fresh = bytes.subarray(this.#forwardedBytes);
+    const slow = fresh.length > 0 ? this.#sink.forward(this.#stream, fresh) : undefined;
+    const taken = await this.#record(bytes);
+    if (slow !== undefined) await slow;
+    if (head === "end") return "ended";
+    if (head === "nothing") return "abandoned";
+    if (taken === 0) this.#holdBack();
+    return taken > 0 ? "more" : "waiting";
+  }
+
+  /** Logs what is ready of `bytes`, and takes it from the pipe; gives how much was taken. */
+  async #record(bytes: Buffer): Promise<number> {
+    const { log } = this.#sink;
+    if (log === undefined) return bytes.length;
+    clearTimeout(this.#hold);
+    const pending = this.#carry.length === 0 ? bytes : Buffer.concat([this.#carry, bytes]);
+    const isLast = (this.#hungUp || this.#finishing || bytes.length === 0) && bytes.length < this.#turnBytes;
+    const ready = isLast ? pending.length : recordableBytes(pending);
+    if (ready > 0) await log(this.#stream, pending.subarray(0, ready));
+    this.#adaptTurn(pending, ready);
+    const carried = Math.min(ready, this.#carry.length);
+    const inMemory = !this.#peeks || this.#absorbing;
+    const taken = inMemory ? bytes.length : ready - carried;
+    this.#carry = inMemory ? Buffer.from(pending.subarray(ready)) : this.#carry.subarray(carried);
+    this.#absorbing = false;
+    if (this.#peeks) {
+      discard(this.#descriptor, this.#tools.nullDevice, taken);
+      this.#forwardedBytes = bytes.length - taken;
+    }
+    return taken + carried;
+  }
+
+  #holdBack(): void {
+    this.#hold = setTimeout(() => {
+      this.#absorbing = true;
+      this.#wake();
+    }, HOLD_MS);
+  }
+
+  /** What there is: in a pipe all at its head, which stays there; else the next bytes, taken. */
+  #look(): Buffer | "nothing" | "end" {
+    const { scratch, buffer } = this.#tools;
+    const room = buffer.subarray(0, this.#turnBytes);
+    let size: number | undefined;
+    if (this.#peeks) {
+      size = tee(this.#descriptor, scratch.writer, this.#turnBytes);
+      for (let read = 0; size !== undefined && read < size;) read += readSome(scratch.reader, room.subarray(read)) ?? 0;
+    } else {
+      size = readSome(this.#descriptor, room);
+    }
+    if (size === undefined) return "nothing";
+    return size === 0 ? "end" : Buffer.from(room.subarray(0, size));
+  }
+
+  #adaptTurn(pending: Buffer, ready: number): void {
+    if (ready < SHORT_LINES_TURN_BYTES) return;
+    let newlines = 0;
+    for (let at = 0; at < SHORT_LINES_TURN_BYTES; at += 1) if (pending[at] === 0x0a) newlines += 1;
+    this.#turnBytes = newlines > SHORT_LINES_TURN_BYTES / SHORT_LINE_BYTES ? SHORT_LINES_TURN_BYTES : TURN_BYTES;
+  }
+
+  #drain(): void {
+    for (let size: number | undefined = 1; size !== undefined && !this.#released;) {
+      size = readSome(this.#descriptor, this.#tools.buffer);
+      if (size === 0) this.close();
+    }
+  }
+}
