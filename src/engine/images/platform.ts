@@ -1,4 +1,4 @@
-/** Platforms as image indexes name them, in Go's words. */
+/** Platforms as image indexes name them, in Go's words, and which of several to take (as containerd/platforms does). */
 export interface Platform {
   os: string;
   architecture: string;
@@ -7,7 +7,7 @@ export interface Platform {
 
 const ARCHITECTURES: Record<string, Platform> = {
   x64: { os: "linux", architecture: "amd64" },
-  arm64: { os: "linux", architecture: "arm64" },
+  arm64: { os: "linux", architecture: "arm64", variant: "v8" },
   arm: { os: "linux", architecture: "arm", variant: "v7" },
   ia32: { os: "linux", architecture: "386" },
   ppc64: { os: "linux", architecture: "ppc64le" },
@@ -19,4 +19,76 @@ const ARCHITECTURES: Record<string, Platform> = {
 /** This machine's. */
 export function hostPlatform(): Platform {
   return ARCHITECTURES[process.arch] ?? { os: "linux", architecture: process.arch };
+}
+
+/** Other names that people and old images use. */
+export function normalizePlatform({ os, architecture, variant = "" }: Platform): Platform {
+  const name = architecture.toLowerCase();
+  const lower = variant.toLowerCase();
+  switch (name) {
+    case "x86_64":
+    case "x86-64":
+    case "amd64":
+      return withVariant(os, "amd64", lower === "v1" ? "" : lower);
+    case "i386":
+    case "i486":
+    case "i586":
+    case "i686":
+    case "386":
+      return withVariant(os, "386", "");
+    case "aarch64":
+    case "arm64":
+      return withVariant(os, "arm64", lower === "" || lower === "8" ? "v8" : lower);
+    case "armhf":
+      return withVariant(os, "arm", "v7");
+    case "armel":
+      return withVariant(os, "arm", "v6");
+    case "arm":
+      return withVariant(os, "arm", lower === "" ? "v7" : /^\d$/.test(lower) ? `v${lower}` : lower);
+    default:
+      return withVariant(os, name, lower);
+  }
+}
+
+/** The best of several for `wanted`, by its index; undefined when none will run. An entry without platform never matches. */
+export function choosePlatform(wanted: Platform, offered: (Platform | undefined)[]): number | undefined {
+  const accepted = acceptedFor(normalizePlatform(wanted)).map(formatPlatform);
+  let best: { index: number; rank: number } | undefined;
+  for (const [index, platform] of offered.entries()) {
+    const rank = platform === undefined ? -1 : accepted.indexOf(formatPlatform(normalizePlatform(platform)));
+    if (rank !== -1 && (best === undefined || rank < best.rank)) best = { index, rank };
+  }
+  return best?.index;
+}
+
+/** `linux/arm64/v8`. */
+export function formatPlatform({ os, architecture, variant = "" }: Platform): string {
+  return variant === "" ? `${os}/${architecture}` : `${os}/${architecture}/${variant}`;
+}
+
+/** What runs on a machine of this platform, best first. */
+function acceptedFor(platform: Platform): Platform[] {
+  const { os, architecture, variant = "" } = platform;
+  const version = Number(/^v(\d)$/.exec(variant)?.[1] ?? 0);
+  const armVersions = (from: number): Platform[] => numbersDown(from, 5).map((number) => withVariant(os, "arm", `v${number}`));
+  switch (architecture) {
+    case "amd64": {
+      const levels = numbersDown(version, 2).map((number) => withVariant(os, "amd64", `v${number}`));
+      return [...levels, withVariant(os, "amd64", ""), withVariant(os, "386", "")];
+    }
+    case "arm":
+      return version === 0 ? [platform] : armVersions(version);
+    case "arm64":
+      return [platform, ...(variant === "v8" ? [] : [withVariant(os, "arm64", "v8")]), ...armVersions(8)];
+    default:
+      return [platform];
+  }
+}
+
+function numbersDown(from: number, to: number): number[] {
+  return Array.from({ length: Math.max(0, from - to + 1) }, (_, index) => from - index);
+}
+
+function withVariant(os: string, architecture: string, variant: string): Platform {
+  return variant === "" ? { os, architecture } : { os, architecture, variant };
 }

@@ -1,0 +1,144 @@
+import { EngineError } from "../../../base/errors.ts";
+import type { RegistryAuth } from "../images.ts";
+import { parseChallenges, type Challenge } from "./challenge.ts";
+import type { ExchangeRequest, ExchangeResponse } from "./exchange.ts";
+import { isSameSite, realmMayBeAsked, realmMayGetCredentials } from "./trust.ts";
+
+/**
+ * Authorization at one endpoint for one repository: answers its challenges, with the user's credentials or anonymously, and remembers the
+ * token for as long as it is good. Credentials are the registry's: see trust.ts for who else may see them.
+ */
+export interface Authorizer {
+  /** The header to send, as far as one is known; empty otherwise. */
+  headers: () => Record<string, string>;
+  /** Learns from a 401. False when nothing more can be offered. */
+  answer: (response: ExchangeResponse) => Promise<boolean>;
+}
+
+export interface AuthorizerOptions {
+  /** The endpoint's URL. */
+  registry: URL;
+  /** `repository:library/busybox:pull`. */
+  scope: string;
+  credentials: RegistryAuth | undefined;
+  /** Carries a request to a token server out. */
+  exchange: (request: Omit<ExchangeRequest, "tls" | "maxBytes">) => Promise<ExchangeResponse>;
+}
+
+const CLIENT_ID = "tsubo";
+/** Tokens without a word about it are good for a minute (distribution, token spec). */
+const DEFAULT_LIFETIME_S = 60;
+/** A token is renewed when so much of its life is over. */
+const RENEW_AT = 0.8;
+
+export function openAuthorizer(options: AuthorizerOptions): Authorizer {
+  const { credentials } = options;
+  let header: { value: string; renewAtMs: number } | undefined;
+  let challenge: Challenge | undefined;
+
+  const authorize = async (wanted: Challenge): Promise<boolean> => {
+    const isExpired = header !== undefined && performance.now() >= header.renewAtMs;
+    // The same challenge again right after an answer: the answer was refused.
+    if (header !== undefined && !isExpired && challenge?.scheme === wanted.scheme && !isScopeWider(wanted)) return false;
+    challenge = wanted;
+    if (wanted.scheme === "basic") {
+      const value = basicValue(credentials);
+      if (value === undefined) throw new NoCredentialsError();
+      header = { value, renewAtMs: Number.POSITIVE_INFINITY };
+      return true;
+    }
+    const token = await requestToken(options, wanted);
+    header = { value: `Bearer ${token.token}`, renewAtMs: performance.now() + token.lifetimeS * RENEW_AT * 1000 };
+    return true;
+  };
+
+  if (credentials?.registryToken) header = { value: `Bearer ${credentials.registryToken}`, renewAtMs: Number.POSITIVE_INFINITY };
+  return {
+    headers: () => (header === undefined || performance.now() >= header.renewAtMs ? {} : { authorization: header.value }),
+    async answer(response) {
+      const challenges = parseChallenges(response.headers["www-authenticate"] ?? "");
+      const wanted = challenges.find(({ scheme }) => scheme === "bearer") ?? challenges.find(({ scheme }) => scheme === "basic");
+      return wanted === undefined ? false : authorize(wanted);
+    },
+  };
+}
+
+/** The registry wants a user and none was given; the caller words it. */
+export class NoCredentialsError extends Error {
+  constructor() {
+    super("no basic auth credentials");
+  }
+}
+
+function isScopeWider(challenge: Challenge): boolean {
+  return challenge.parameters.get("error") === "insufficient_scope";
+}
+
+function basicValue(credentials: RegistryAuth | undefined): string | undefined {
+  if (!credentials?.username || credentials.password === undefined) return undefined;
+  return `Basic ${Buffer.from(`${credentials.username}:${credentials.password}`).toString("base64")}`;
+}
+
+async function requestToken(options: AuthorizerOptions, challenge: Challenge): Promise<{ token: string; lifetimeS: number }> {
+  const { registry, credentials } = options;
+  const realmText = challenge.parameters.get("realm") ?? "";
+  if (!URL.canParse(realmText)) throw new EngineError("system", `the registry ${registry.host} names an invalid token server`);
+  const realm = new URL(realmText);
+  if (!realmMayBeAsked(registry, realm)) {
+    throw new EngineError("system", `the registry ${registry.host} names a token server without TLS (${realm.protocol}//${realm.host}): refused`);
+  }
+  const isTrusted = realmMayGetCredentials(registry, realm);
+  const withCredentials = isTrusted ? credentials : undefined;
+  const request = withCredentials?.identityToken
+    ? refreshRequest(realm, challenge, options.scope, withCredentials.identityToken)
+    : tokenRequest(realm, challenge, options.scope, withCredentials);
+  const response = await options.exchange({ ...request, publicOnly: !isSameSite(registry.hostname, realm.hostname) });
+  if (response.status !== 200) throw tokenRefused(response, credentials !== undefined && !isTrusted ? realm.host : undefined);
+  return readToken(response, realm);
+}
+
+type TokenRequest = Omit<ExchangeRequest, "tls" | "maxBytes">;
+
+function tokenRequest(realm: URL, challenge: Challenge, scope: string, credentials: RegistryAuth | undefined): TokenRequest {
+  const url = new URL(realm);
+  const service = challenge.parameters.get("service");
+  if (service !== undefined) url.searchParams.set("service", service);
+  url.searchParams.append("scope", scope);
+  const basic = basicValue(credentials);
+  if (basic !== undefined) url.searchParams.set("account", credentials?.username ?? "");
+  return { method: "GET", url: url.href, headers: basic === undefined ? {} : { authorization: basic } };
+}
+
+function refreshRequest(realm: URL, challenge: Challenge, scope: string, identityToken: string): TokenRequest {
+  const body = new URLSearchParams({
+    grant_type: "refresh_token",
+    refresh_token: identityToken,
+    service: challenge.parameters.get("service") ?? "",
+    client_id: CLIENT_ID,
+    scope,
+  });
+  return { method: "POST", url: realm.href, headers: { "content-type": "application/x-www-form-urlencoded" }, body: body.toString() };
+}
+
+function tokenRefused(response: ExchangeResponse, distrusted: string | undefined): EngineError {
+  const host = new URL(response.url).host;
+  if (distrusted !== undefined) {
+    return new EngineError("system", `the token server ${distrusted} does not belong to the registry, so it got no credentials, and it refused to go without`);
+  }
+  const kind = response.status === 401 ? "unauthorized: incorrect username or password" : `the token server ${host} answered ${response.status}`;
+  return new EngineError("system", kind);
+}
+
+function readToken(response: ExchangeResponse, realm: URL): { token: string; lifetimeS: number } {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(response.body.toString("utf8"));
+  } catch {
+    parsed = undefined;
+  }
+  const members: Record<string, unknown> = typeof parsed === "object" && parsed !== null ? { ...parsed } : {};
+  const token = [members["token"], members["access_token"]].find((value) => typeof value === "string" && value !== "");
+  if (typeof token !== "string" || !/^[\u0021-\u007e]+$/.test(token)) throw new EngineError("system", `the token server ${realm.host} gave no token`);
+  const lifetime = members["expires_in"];
+  return { token, lifetimeS: typeof lifetime === "number" && lifetime > 0 ? lifetime : DEFAULT_LIFETIME_S };
+}

@@ -1,0 +1,62 @@
+import { EngineError } from "../../../base/errors.ts";
+import { familiarName, familiarReference, type Reference } from "../reference.ts";
+
+/**
+ * A registry's refusals in Docker's words. Registries answer `{"errors":[{"code","message","detail"}]}` (distribution-spec, "Error codes");
+ * Docker shows the first as `code in words: message`.
+ */
+export interface Answer {
+  status: number;
+  body: Buffer;
+}
+
+/** What an answer that is no success means for a pull of `reference`. */
+export function pullError(answer: Answer, reference: Reference): EngineError {
+  const { code, message } = readError(answer);
+  const words = `${code.toLowerCase().replaceAll("_", " ")}: ${message}`;
+  switch (code) {
+    case "DENIED":
+      return new EngineError(
+        "notFound",
+        `pull access denied for ${familiarName(reference)}, repository does not exist or may require 'docker login': ${words}`,
+      );
+    case "MANIFEST_UNKNOWN":
+      return new EngineError("notFound", `manifest for ${familiarReference(reference)} not found: ${words}`);
+    case "NAME_UNKNOWN":
+      return new EngineError("notFound", `repository ${familiarReference(reference)} not found: ${words}`);
+    default:
+      return new EngineError("system", words);
+  }
+}
+
+const UNKNOWN: Record<number, { code: string; message: string }> = {
+  401: { code: "UNAUTHORIZED", message: "authentication required" },
+  403: { code: "DENIED", message: "requested access to the resource is denied" },
+  404: { code: "MANIFEST_UNKNOWN", message: "manifest unknown" },
+  429: { code: "TOOMANYREQUESTS", message: "too many requests" },
+};
+const MAX_SHOWN = 300;
+
+function readError({ status, body }: Answer): { code: string; message: string } {
+  const first = firstError(body);
+  // As Docker does: whatever the code, a 401 without one is a refusal, and for Docker Hub an unknown repository.
+  if (first !== undefined) return first;
+  const known = UNKNOWN[status];
+  if (known !== undefined) return known;
+  const text = body.toString("utf8").replaceAll(/\p{C}+/gu, " ").trim();
+  return { code: "UNKNOWN", message: `unexpected status ${status}${text === "" ? "" : `: ${text.slice(0, MAX_SHOWN)}`}` };
+}
+
+function firstError(body: Buffer): { code: string; message: string } | undefined {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(body.toString("utf8"));
+  } catch {
+    return undefined;
+  }
+  if (typeof parsed !== "object" || parsed === null || !("errors" in parsed) || !Array.isArray(parsed.errors)) return undefined;
+  const [first] = parsed.errors as unknown[];
+  if (typeof first !== "object" || first === null || !("code" in first) || typeof first.code !== "string") return undefined;
+  const message = "message" in first && typeof first.message === "string" ? first.message : "";
+  return { code: first.code.slice(0, MAX_SHOWN), message: message.slice(0, MAX_SHOWN) || first.code.toLowerCase().replaceAll("_", " ") };
+}

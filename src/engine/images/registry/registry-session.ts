@@ -1,0 +1,169 @@
+import { EngineError } from "../../../base/errors.ts";
+import type { ChildPool } from "../../../store/child/pool.ts";
+import { JobError } from "../../../store/child/serve.ts";
+import { digestOf } from "../../../store/blobs.ts";
+import type { RegistryAuth } from "../images.ts";
+import type { RegistrySettings } from "../open-images.ts";
+import type { Reference } from "../reference.ts";
+import { NoCredentialsError, openAuthorizer, type Authorizer } from "./authorizer.ts";
+import type { Endpoint } from "./endpoints.ts";
+import type { ExchangeRequest, ExchangeResponse, SerializedResponse } from "./exchange.ts";
+import { ACCEPTED_TYPES, MAX_MANIFEST_BYTES } from "./manifest.ts";
+import { pullError } from "./registry-errors.ts";
+import type { TlsSettings } from "./tls-settings.ts";
+import { credentialsFor } from "./trust.ts";
+
+/**
+ * One repository at one endpoint, for the length of a pull. The daemon decides what is asked and with which authorization; the requests
+ * themselves are made by a child (exchange.ts, download.ts).
+ */
+export interface RegistrySession {
+  readonly endpoint: Endpoint;
+  /** Finds out that a registry is there and whom it lets in. Rejects with Docker's `Get "…/v2/": …`. */
+  ping: (signal?: AbortSignal) => Promise<void>;
+  /** The digest a tag points to, when the registry says so; otherwise undefined. */
+  resolveTag: (tag: string, signal?: AbortSignal) => Promise<string | undefined>;
+  getManifest: (tagOrDigest: string, signal?: AbortSignal) => Promise<{ bytes: Buffer; digest: string; contentType: string | undefined }>;
+  /** A small blob, verified. */
+  getBlob: (digest: string, signal?: AbortSignal) => Promise<Buffer>;
+  listTags: (signal?: AbortSignal) => Promise<string[]>;
+  /** What a child needs to download a blob by itself. */
+  blobRequest: (digest: string) => { url: string; headers: Record<string, string>; tls: TlsSettings };
+  /** Takes up a 401 that a download got. False when nothing more can be offered. */
+  answerChallenge: (headers: Record<string, string>, signal?: AbortSignal) => Promise<boolean>;
+}
+
+export interface SessionOptions {
+  reference: Reference;
+  endpoint: Endpoint;
+  auth: RegistryAuth | undefined;
+  children: ChildPool;
+  settings: RegistrySettings;
+}
+
+/** Docker knows no limit; this many tags fill a list of megabytes. */
+const MAX_TAG_PAGES = 100;
+
+export function openSession(options: SessionOptions): RegistrySession {
+  const { reference, endpoint } = options;
+  const registry = new URL(endpoint.baseUrl);
+  const repositoryUrl = `${endpoint.baseUrl}/v2/${reference.path}`;
+  const tls: TlsSettings = { host: registry.host, insecure: endpoint.insecureTls, certificateFolders: options.settings.certificateFolders };
+  let authorizer: Authorizer | undefined;
+
+  const send = async (request: Omit<ExchangeRequest, "tls" | "maxBytes">, signal?: AbortSignal): Promise<ExchangeResponse> => {
+    // A token server is held to its own certificates unless it is the registry's own host.
+    const host = new URL(request.url).host;
+    const payload: ExchangeRequest = {
+      ...request,
+      tls: host === registry.host ? tls : { ...tls, host, insecure: false },
+      maxBytes: MAX_MANIFEST_BYTES,
+    };
+    const what = `asking ${registry.host}`;
+    // What exchange.ts of the same build answers.
+    const response = (await options.children.run({ kind: "exchange", payload, what, heavy: false }, signal)) as SerializedResponse;
+    return { ...response, body: Buffer.from(response.body, "base64") };
+  };
+  const authorizerFor = (signal?: AbortSignal): Authorizer =>
+    (authorizer ??= openAuthorizer({
+      registry,
+      scope: `repository:${reference.path}:pull`,
+      credentials: endpoint.isMirror ? undefined : credentialsFor(reference.domain, options.auth),
+      exchange: (request) => send(request, signal),
+    }));
+
+  const ask = async (
+    method: "GET" | "HEAD",
+    url: string,
+    headers: Record<string, string>,
+    signal?: AbortSignal,
+  ): Promise<ExchangeResponse> => {
+    const authorization = authorizerFor(signal);
+    const attempt = (): Promise<ExchangeResponse> => send({ method, url, headers: { ...headers, ...authorization.headers() } }, signal);
+    try {
+      const response = await attempt();
+      if (response.status !== 401 || !(await authorization.answer(response))) return response;
+      return await attempt();
+    } catch (error) {
+      if (!(error instanceof NoCredentialsError)) throw error;
+      const verb = method === "HEAD" ? "Head" : "Get";
+      throw new EngineError("system", `${verb} "${url}": ${error.message}`, { cause: error });
+    }
+  };
+  const askWell = async (url: string, headers: Record<string, string>, signal?: AbortSignal): Promise<ExchangeResponse> => {
+    const response = await ask("GET", url, headers, signal);
+    if (response.status !== 200) throw pullError(response, reference);
+    return response;
+  };
+
+  return {
+    endpoint,
+    async ping(signal) {
+      const response = await send({ method: "GET", url: `${endpoint.baseUrl}/v2/`, headers: {} }, signal);
+      try {
+        if (response.status === 401) await authorizerFor(signal).answer(response);
+      } catch (error) {
+        // Said by the request that needs them.
+        if (!(error instanceof NoCredentialsError)) throw error;
+      }
+    },
+    async resolveTag(tag, signal) {
+      const response = await ask("HEAD", `${repositoryUrl}/manifests/${tag}`, { accept: ACCEPTED_TYPES }, signal);
+      const digest = response.headers["docker-content-digest"];
+      return response.status === 200 && digest !== undefined && /^sha256:[a-f0-9]{64}$/.test(digest) ? digest : undefined;
+    },
+    async getManifest(tagOrDigest, signal) {
+      const response = await askWell(`${repositoryUrl}/manifests/${tagOrDigest}`, { accept: ACCEPTED_TYPES }, signal);
+      const digest = digestOf(response.body);
+      const expected = tagOrDigest.includes(":") ? tagOrDigest : response.headers["docker-content-digest"];
+      if (expected !== undefined && expected !== digest && expected.startsWith("sha256:")) {
+        throw new EngineError("system", `manifest verification failed for digest ${expected}`);
+      }
+      return { bytes: response.body, digest, contentType: response.headers["content-type"] };
+    },
+    async getBlob(digest, signal) {
+      const response = await askWell(`${repositoryUrl}/blobs/${digest}`, {}, signal);
+      if (digestOf(response.body) !== digest) throw new EngineError("system", `image config verification failed for digest ${digest}`);
+      return response.body;
+    },
+    async listTags(signal) {
+      const tags: string[] = [];
+      let url: string | undefined = `${repositoryUrl}/tags/list`;
+      for (let page = 0; url !== undefined && page < MAX_TAG_PAGES; page += 1) {
+        const response = await askWell(url, {}, signal);
+        tags.push(...readTags(response.body));
+        url = nextPage(response, registry);
+      }
+      return tags;
+    },
+    blobRequest: (digest) => ({ url: `${repositoryUrl}/blobs/${digest}`, headers: authorizerFor().headers(), tls }),
+    answerChallenge: (headers, signal) =>
+      authorizerFor(signal).answer({ url: repositoryUrl, status: 401, headers, body: Buffer.alloc(0) }),
+  };
+}
+
+function readTags(body: Buffer): string[] {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(body.toString("utf8"));
+  } catch {
+    parsed = undefined;
+  }
+  const tags: unknown = typeof parsed === "object" && parsed !== null && "tags" in parsed ? parsed.tags : undefined;
+  if (tags === null) return [];
+  if (!Array.isArray(tags)) throw new EngineError("system", "the registry's list of tags cannot be read");
+  return tags.filter((tag): tag is string => typeof tag === "string" && /^\w[\w.-]{0,127}$/.test(tag));
+}
+
+/** `Link: </v2/…>; rel="next"`, on the same registry only. */
+function nextPage(response: ExchangeResponse, registry: URL): string | undefined {
+  const target = /<([^>]+)>\s*;\s*rel="?next"?/.exec(response.headers["link"] ?? "")?.[1];
+  if (target === undefined || !URL.canParse(target, response.url)) return undefined;
+  const url = new URL(target, response.url);
+  return url.origin === registry.origin ? url.href : undefined;
+}
+
+/** True when another endpoint may do better: the network failed, not the registry. */
+export function isNetworkFailure(error: unknown): boolean {
+  return error instanceof JobError && error.details["network"] === true;
+}
