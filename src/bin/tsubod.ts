@@ -24,6 +24,9 @@ import { formatListenAddress } from "./daemon-config/listen-address.ts";
 import { readDaemonConfig, type DaemonConfig } from "./daemon-config/daemon-config.ts";
 import { findInit, findRuntimes } from "./programs.ts";
 
+/** Where certificates of registries are looked for; the second is Docker's own, so that a host that changes over finds its own again. */
+const CERTIFICATE_FOLDERS = ["/etc/tsubo/certs.d", "/etc/docker/certs.d"];
+
 /**
  * tsubod: reads the configuration, opens the parts in the order in which they need each other, and closes them in reverse. Start-up *is*
  * recovery: each part brings what an earlier daemon left in line before it opens.
@@ -72,7 +75,11 @@ async function openDaemon(config: DaemonConfig, log: Log): Promise<AsyncDisposab
       log,
       layers,
       events,
-      registryConfig: { insecureRegistries: config.registries.insecure, mirrors: config.registries.mirrors },
+      registryConfig: {
+        insecureRegistries: config.registries.insecure,
+        mirrors: config.registries.mirrors,
+        certificateFolders: CERTIFICATE_FOLDERS,
+      },
       usersOf: (imageId) => {
         const users = set.all().filter((container) => container.imageId === imageId);
         return users.map((container) => ({ id: container.id, running: container.state.status === "running" }));

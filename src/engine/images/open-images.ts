@@ -12,6 +12,8 @@ import { chainIdsOf, ImageStore } from "./image-store.ts";
 import type { Images } from "./images.ts";
 import { importImage } from "./import.ts";
 import { listImages } from "./list.ts";
+import { openLayerDownloads, type LayerDownloads } from "./layer-downloads.ts";
+import { pullImage } from "./pull.ts";
 import { removeImage } from "./remove.ts";
 import { tagImage } from "./tag.ts";
 
@@ -21,6 +23,7 @@ export interface ImageEngine {
   blobs: Blobs;
   layers: LayerDriver;
   children: ChildPool;
+  downloads: LayerDownloads;
   roots: Roots;
   log: Log;
   registry: RegistrySettings;
@@ -44,6 +47,8 @@ export interface RegistrySettings {
   insecureRegistries: string[];
   /** For docker.io only, as in Docker. */
   mirrors: string[];
+  /** Folders with `HOST/ca.crt`, client certificates and keys, as Docker's `certs.d`. */
+  certificateFolders: string[];
 }
 
 export interface ImagesOptions {
@@ -64,11 +69,13 @@ export function openImages(options: ImagesOptions): Images {
   const { database, roots, log, layers, usersOf, events } = options;
   const pinned = new Set<Pin>();
   const children = openChildPool({ command: options.unpackCommand, log });
+  const blobs = openBlobs(roots);
   const engine: ImageEngine = {
     store: new ImageStore(database, layers),
-    blobs: openBlobs(roots),
+    blobs,
     layers,
     children,
+    downloads: openLayerDownloads({ blobs, children }),
     roots,
     log,
     registry: options.registryConfig,
@@ -78,7 +85,7 @@ export function openImages(options: ImagesOptions): Images {
     pin: () => createPin(pinned),
     pinned,
   };
-  const { store, blobs } = engine;
+  const { store } = engine;
   const find = (nameOrId: string) => {
     const record = findRecord(store, nameOrId);
     return record && store.image(record);
@@ -88,7 +95,7 @@ export function openImages(options: ImagesOptions): Images {
     get: (nameOrId) => store.image(getRecord(store, nameOrId)),
     find,
     list: (listOptions) => listImages(store, listOptions),
-    pull: () => Promise.reject(new Error("not there yet")),
+    pull: (request, progress, signal) => pullImage(engine, request, progress, signal),
     import: (request, progress, signal) => importImage(engine, request, progress, signal),
     tag: (nameOrId, repository, tag) => tagImage(engine, nameOrId, repository, tag),
     remove: (nameOrId, removeOptions) => removeImage(engine, nameOrId, removeOptions),

@@ -85,7 +85,10 @@ async function requestToken(options: AuthorizerOptions, challenge: Challenge): P
   if (!URL.canParse(realmText)) throw new EngineError("system", `the registry ${registry.host} names an invalid token server`);
   const realm = new URL(realmText);
   if (!realmMayBeAsked(registry, realm)) {
-    throw new EngineError("system", `the registry ${registry.host} names a token server without TLS (${realm.protocol}//${realm.host}): refused`);
+    throw new EngineError(
+      "system",
+      `the registry ${registry.host} names a token server without TLS (${realm.protocol}//${realm.host}): refused`,
+    );
   }
   const isTrusted = realmMayGetCredentials(registry, realm);
   const withCredentials = isTrusted ? credentials : undefined;
@@ -123,9 +126,13 @@ function refreshRequest(realm: URL, challenge: Challenge, scope: string, identit
 function tokenRefused(response: ExchangeResponse, distrusted: string | undefined): EngineError {
   const host = new URL(response.url).host;
   if (distrusted !== undefined) {
-    return new EngineError("system", `the token server ${distrusted} does not belong to the registry, so it got no credentials, and it refused to go without`);
+    return new EngineError(
+      "system",
+      `the token server ${distrusted} does not belong to the registry, so it got no credentials, and it refused to go without`,
+    );
   }
-  const kind = response.status === 401 ? "unauthorized: incorrect username or password" : `the token server ${host} answered ${response.status}`;
+  const kind =
+    response.status === 401 ? "unauthorized: incorrect username or password" : `the token server ${host} answered ${response.status}`;
   return new EngineError("system", kind);
 }
 
@@ -138,7 +145,8 @@ function readToken(response: ExchangeResponse, realm: URL): { token: string; lif
   }
   const members: Record<string, unknown> = typeof parsed === "object" && parsed !== null ? { ...parsed } : {};
   const token = [members["token"], members["access_token"]].find((value) => typeof value === "string" && value !== "");
-  if (typeof token !== "string" || !/^[\u0021-\u007e]+$/.test(token)) throw new EngineError("system", `the token server ${realm.host} gave no token`);
+  if (typeof token !== "string" || !/^[\u0021-\u007e]+$/.test(token))
+    throw new EngineError("system", `the token server ${realm.host} gave no token`);
   const lifetime = members["expires_in"];
   return { token, lifetimeS: typeof lifetime === "number" && lifetime > 0 ? lifetime : DEFAULT_LIFETIME_S };
 }

@@ -81,7 +81,7 @@ class Target {
     if (size > this.#request.sizeBytes) return this.empty();
     utimesSync(this.#request.path, new Date(), new Date());
     const buffer = Buffer.allocUnsafe(REHASH_BYTES);
-    for (let read = readSync(this.#fd, buffer, 0, buffer.length, 0); read > 0; ) {
+    for (let read = readSync(this.#fd, buffer, 0, buffer.length, 0); read > 0;) {
       this.#hash.update(buffer.subarray(0, read));
       this.bytes += read;
       await nextTurn();
@@ -96,7 +96,7 @@ class Target {
       throw new JobError(`the registry sent more than the ${this.#request.sizeBytes} bytes its manifest says`, { mismatch: true });
     }
     this.#hash.update(bytes);
-    for (let written = 0; written < bytes.length; ) written += writeSync(this.#fd, bytes, written);
+    for (let written = 0; written < bytes.length;) written += writeSync(this.#fd, bytes, written);
     this.bytes += bytes.length;
   }
 

@@ -11,9 +11,7 @@ export interface Descriptor {
   platform?: Platform | undefined;
 }
 
-export type Manifest =
-  | { kind: "image"; config: Descriptor; layers: Descriptor[] }
-  | { kind: "index"; manifests: Descriptor[] };
+export type Manifest = { kind: "image"; config: Descriptor; layers: Descriptor[] } | { kind: "index"; manifests: Descriptor[] };
 
 /** As in Docker and distribution. */
 export const MAX_MANIFEST_BYTES = 4 * 1024 * 1024;
@@ -65,7 +63,9 @@ export function parseManifest(bytes: Buffer, contentType: string | undefined): M
   if (isImage && isIndex) throw invalid("it is an image and an index at once");
   if (isImage && !INDEX_TYPES.includes(named)) return parseImage(root);
   if (isIndex && !IMAGE_TYPES.includes(named)) return parseIndex(root);
-  throw invalid(isImage || isIndex ? `its content is not what its type ${named} says` : `it is neither an image nor an index (${named || "no type"})`);
+  throw invalid(
+    isImage || isIndex ? `its content is not what its type ${named} says` : `it is neither an image nor an index (${named || "no type"})`,
+  );
 }
 
 function parseImage(root: Record<string, unknown>): Manifest {
@@ -78,7 +78,9 @@ function parseImage(root: Record<string, unknown>): Manifest {
   for (const layer of layers) {
     if (LAYER_TYPES.includes(layer.mediaType)) continue;
     const isForeign = /foreign|nondistributable/.test(layer.mediaType);
-    throw invalid(`layer ${layer.digest} is of the type ${JSON.stringify(layer.mediaType)}, ${isForeign ? "whose content is elsewhere" : "which is not known"}`);
+    throw invalid(
+      `layer ${layer.digest} is of the type ${JSON.stringify(layer.mediaType)}, ${isForeign ? "whose content is elsewhere" : "which is not known"}`,
+    );
   }
   return { kind: "image", config, layers };
 }
@@ -96,7 +98,8 @@ function descriptor(value: unknown, what: string): Descriptor {
   const members = object(value, what);
   const { mediaType, digest, size, platform } = members;
   if (typeof digest !== "string" || !isDigest(digest)) throw invalid(`${what} has an invalid or unsupported digest`);
-  if (typeof size !== "number" || !Number.isSafeInteger(size) || size < 0 || size > MAX_LAYER_BYTES) throw invalid(`${what} has an invalid size`);
+  if (typeof size !== "number" || !Number.isSafeInteger(size) || size < 0 || size > MAX_LAYER_BYTES)
+    throw invalid(`${what} has an invalid size`);
   if (mediaType !== undefined && typeof mediaType !== "string") throw invalid(`${what} has an invalid media type`);
   return { mediaType: mediaType ?? "", digest, sizeBytes: size, platform: platformOf(platform) };
 }

@@ -43,7 +43,10 @@ function readError({ status, body }: Answer): { code: string; message: string } 
   if (first !== undefined) return first;
   const known = UNKNOWN[status];
   if (known !== undefined) return known;
-  const text = body.toString("utf8").replaceAll(/\p{C}+/gu, " ").trim();
+  const text = body
+    .toString("utf8")
+    .replaceAll(/\p{C}+/gu, " ")
+    .trim();
   return { code: "UNKNOWN", message: `unexpected status ${status}${text === "" ? "" : `: ${text.slice(0, MAX_SHOWN)}`}` };
 }
 

@@ -137,8 +137,7 @@ export function openSession(options: SessionOptions): RegistrySession {
       return tags;
     },
     blobRequest: (digest) => ({ url: `${repositoryUrl}/blobs/${digest}`, headers: authorizerFor().headers(), tls }),
-    answerChallenge: (headers, signal) =>
-      authorizerFor(signal).answer({ url: repositoryUrl, status: 401, headers, body: Buffer.alloc(0) }),
+    answerChallenge: (headers, signal) => authorizerFor(signal).answer({ url: repositoryUrl, status: 401, headers, body: Buffer.alloc(0) }),
   };
 }
 
