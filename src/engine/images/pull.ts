@@ -52,8 +52,8 @@ async function pullOne(
   signal: AbortSignal | undefined,
 ): Promise<void> {
   const tagOrDigest = reference.digest ?? reference.tag ?? "latest";
-  progress({ id: tagOrDigest, status: `Pulling from ${reference.path}` });
   const found = await findImage(session, reference, tagOrDigest, request, signal);
+  progress({ id: tagOrDigest, status: `Pulling from ${reference.path}` });
   const names = [withDigest({ ...reference, tag: undefined }, found.digest)];
   if (reference.digest === undefined) names.push(withTag(reference, tagOrDigest));
   const fullNames = names.map(fullReference);
