@@ -35,7 +35,9 @@ describe.each(["crun", "runc"] as const)("with %s", (runtime) => {
     const id = `${runtime}-attach`;
     const client = await place.keeper.attach({ containerId: id }, ALL);
     const received = readFrames(client);
-    await place.keeper.startContainer(place.container(id, ["sh", "-c", "cat; echo end >&2"], { runtime, openStdin: true, stdinOnce: true }));
+    await place.keeper.startContainer(
+      place.container(id, ["sh", "-c", "cat; echo end >&2"], { runtime, openStdin: true, stdinOnce: true }),
+    );
     client.write("one\n");
     client.end("two\n");
     expect(await received).toEqual({ stdout: "one\ntwo\n", stderr: "end\n", systemError: "" });
@@ -75,7 +77,8 @@ describe.each(["crun", "runc"] as const)("with %s", (runtime) => {
 
     const second = { containerId: id, execId: "second" };
     const failing = readFrames(await place.keeper.attach(second, ALL));
-    const message = 'OCI runtime exec failed: exec failed: unable to start container process: exec: "nosuch": executable file not found in $PATH: unknown';
+    const message =
+      'OCI runtime exec failed: exec failed: unable to start container process: exec: "nosuch": executable file not found in $PATH: unknown';
     await expect(place.keeper.startExec({ ...exec, execId: "second", process: process(["nosuch"]) })).rejects.toThrow(message);
     expect(await failing).toMatchObject({ stdout: `${message}\r\n` });
 

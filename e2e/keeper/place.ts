@@ -103,7 +103,9 @@ export async function openPlace(options: { without?: string[] } = {}): Promise<P
       readdirSync("/proc")
         .filter((name) => /^\d+$/.test(name))
         .map(Number)
-        .filter((pid) => readIfThere(`/proc/${pid}/cmdline`).includes("tsubo-keeper") && readIfThere(`/proc/${pid}/cmdline`).includes(roots.exec)),
+        .filter(
+          (pid) => readIfThere(`/proc/${pid}/cmdline`).includes("tsubo-keeper") && readIfThere(`/proc/${pid}/cmdline`).includes(roots.exec),
+        ),
     reconnect: async () => {
       await place.keeper[Symbol.asyncDispose]();
       place.keeper = await open();
@@ -111,14 +113,30 @@ export async function openPlace(options: { without?: string[] } = {}): Promise<P
     close: async () => {
       for (const kept of await place.keeper.list()) {
         if (kept.exit === undefined) await place.keeper.signal({ containerId: kept.id }, 9);
-        await until(async () => (await place.keeper.list()).every(({ id, exit }) => id !== kept.id || exit !== undefined), `the end of ${kept.id}`);
+        await until(
+          async () => (await place.keeper.list()).every(({ id, exit }) => id !== kept.id || exit !== undefined),
+          `the end of ${kept.id}`,
+        );
         await place.keeper.forgetContainer(kept.id);
       }
       const left = [...findLeft(place)];
       await place.keeper.shutdown();
       await place.keeper[Symbol.asyncDispose]();
       await until(() => place.keeperPids().length === 0, "the keeper's end");
-      spawnSync("find", ["/sys/fs/cgroup", "-depth", "-maxdepth", "3", "-path", `*${cgroupParent}`, "-type", "d", "-exec", "rmdir", "{}", ";"]);
+      spawnSync("find", [
+        "/sys/fs/cgroup",
+        "-depth",
+        "-maxdepth",
+        "3",
+        "-path",
+        `*${cgroupParent}`,
+        "-type",
+        "d",
+        "-exec",
+        "rmdir",
+        "{}",
+        ";",
+      ]);
       rmSync(base, { recursive: true, force: true });
       if (left.length > 0) throw new Error(`left behind:\n  ${left.join("\n  ")}`);
     },
@@ -144,12 +162,17 @@ function* findLeft(place: Place): Generator<string> {
       if (name !== "config.json") yield path.join(paths.bundle(roots, id), name);
     }
   }
-  const found = spawnSync("find", ["/sys/fs/cgroup", "-mindepth", "2", "-maxdepth", "4", "-type", "d", "-path", `*${place.cgroupParent}/*`], { encoding: "utf8" });
+  const found = spawnSync(
+    "find",
+    ["/sys/fs/cgroup", "-mindepth", "2", "-maxdepth", "4", "-type", "d", "-path", `*${place.cgroupParent}/*`],
+    { encoding: "utf8" },
+  );
   yield* found.stdout.split("\n").filter((line) => line !== "");
   const [keeper] = place.keeperPids();
   for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
     const stat = readIfThere(`/proc/${pid}/stat`);
-    if (keeper !== undefined && stat.slice(stat.lastIndexOf(")")).split(" ")[2] === String(keeper)) yield `process ${pid}: ${stat.slice(0, 60)}`;
+    if (keeper !== undefined && stat.slice(stat.lastIndexOf(")")).split(" ")[2] === String(keeper))
+      yield `process ${pid}: ${stat.slice(0, 60)}`;
   }
 }
 

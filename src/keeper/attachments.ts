@@ -9,7 +9,6 @@ const WAITING_LIMIT = 4096;
 interface Waiting {
   socket: Socket;
   options: AttachOptions;
-  first: Buffer;
 }
 
 /** Clients that came before their target started: `docker run` attaches first. */
@@ -18,10 +17,10 @@ export class Attachments {
   #count = 0;
 
   /** Keeps a client until its target starts, fails to, or the client goes. False: there are too many. */
-  wait(target: Target, socket: Socket, options: AttachOptions, first: Buffer): boolean {
+  wait(target: Target, socket: Socket, options: AttachOptions): boolean {
     if (this.#count >= WAITING_LIMIT) return false;
     const key = targetKey(target);
-    const waiting: Waiting = { socket, options, first };
+    const waiting: Waiting = { socket, options };
     const set = this.#waiting.get(key) ?? new Set();
     this.#waiting.set(key, set.add(waiting));
     this.#count += 1;
@@ -35,7 +34,7 @@ export class Attachments {
 
   /** The target runs: its clients join it. */
   join(target: Target, io: TargetIo): void {
-    for (const { socket, options, first } of this.#take(target)) io.attach(socket, options, first);
+    for (const { socket, options } of this.#take(target)) io.attach(socket, options);
   }
 
   /** The target did not start: its clients get `text` as its output, if any, and the end. */
@@ -49,6 +48,11 @@ export class Attachments {
       socket.end();
       socket.resume();
     }
+  }
+
+  /** There is no daemon any more that could start their targets. */
+  endAll(): void {
+    for (const set of this.#waiting.values()) for (const { socket } of set) socket.destroy();
   }
 
   #take(target: Target): Waiting[] {

@@ -211,7 +211,6 @@ class KeeperClient implements KeeperHandle {
     socket.on("error", () => undefined); // "close" follows
     socket.on("end", () => socket.destroy());
     socket.on("close", () => this.#lost(connection));
-    socket.resume();
     await this.#send(connection, "report", await this.#holds.report());
     for (const container of await this.#send(connection, "list", {})) this.#hold(container, connection.keeperPidfd);
     if (socket.destroyed) throw new ConnectionLost();

@@ -70,12 +70,12 @@ export class Containers {
   }
 
   /** Joins a client to a target, now or when it starts; a target that has ended has nothing more to give. */
-  attach(target: Target, socket: Socket, options: AttachOptions, first: Buffer): void {
+  attach(target: Target, socket: Socket, options: AttachOptions): void {
     const found = this.#find(target);
     if (found === undefined) {
-      if (!this.#context.attachments.wait(target, socket, options, first)) socket.destroy();
+      if (!this.#context.attachments.wait(target, socket, options)) socket.destroy();
     } else if (found.exit === undefined) {
-      found.io.attach(socket, options, first);
+      found.io.attach(socket, options);
     } else {
       socket.end();
       socket.resume();

@@ -2,7 +2,7 @@ import { closeSync, openSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { codeOf, EngineError } from "../base/errors.ts";
 import { reapChild, spawnProcess } from "../kernel/spawn.ts";
-import { decodeError, encodeLine, LineReader, PROTOCOL, versionProblem, type Hello, type Welcome } from "./protocol.ts";
+import { decodeError, encodeLine, PROTOCOL, readFirstLine, versionProblem, type Hello, type Welcome } from "./protocol.ts";
 
 /** How long a keeper may take from its start to its first answer: Node has to load, and containers to be adopted. */
 const START_LIMIT_MS = 20_000;
@@ -57,12 +57,12 @@ export async function connectOnce(socketPath: string, hello: Hello): Promise<Gre
       socket.once("error", reject);
     });
     socket.write(encodeLine(hello));
-    const { line, rest } = await firstLine(socket);
+    const line = await readFirstLine(socket, WELCOME_LIMIT_MS);
+    if (line === undefined) throw Object.assign(new Error("the keeper closed the connection"), { code: "ECONNRESET" });
     const welcome = JSON.parse(line) as Welcome; // the keeper's, whose version is looked at next
     if ("error" in welcome) throw decodeError(welcome.error);
     const problem = versionProblem(welcome.keeper, PROTOCOL);
     if (problem !== undefined) throw new EngineError("unavailable", problem);
-    if (rest.length > 0) socket.unshift(rest);
     return { socket, keeperPid: welcome.pid };
   } catch (error) {
     socket.destroy();
@@ -90,35 +90,4 @@ function launch({ command, logPath }: LaunchOptions): number {
 
 function collectEnded(): void {
   for (const pid of started) if (reapChild(pid) !== undefined) started.delete(pid);
-}
-
-function firstLine(socket: Socket): Promise<{ line: string; rest: Buffer }> {
-  return new Promise((resolve, reject) => {
-    const reader = new LineReader();
-    const limit = setTimeout(() => fail(new EngineError("unavailable", "the keeper does not answer")), WELCOME_LIMIT_MS);
-    const stop = (): void => {
-      clearTimeout(limit);
-      socket.pause();
-      socket.off("data", onData);
-      socket.off("close", onClose);
-      socket.off("end", onClose);
-      socket.off("error", fail);
-    };
-    const fail = (error: Error): void => {
-      stop();
-      reject(error);
-    };
-    const onClose = (): void => fail(Object.assign(new Error("the keeper closed the connection"), { code: "ECONNRESET" }));
-    const onData = (chunk: Buffer): void => {
-      const end = chunk.indexOf(0x0a);
-      const [line] = reader.feed(end < 0 ? chunk : chunk.subarray(0, end + 1));
-      if (line === undefined) return;
-      stop();
-      resolve({ line, rest: chunk.subarray(end + 1) });
-    };
-    socket.on("data", onData);
-    socket.on("close", onClose);
-    socket.on("end", onClose);
-    socket.on("error", fail);
-  });
 }

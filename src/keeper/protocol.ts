@@ -1,3 +1,4 @@
+import type { Socket } from "node:net";
 import { EngineError, messageOf, type ErrorKind } from "../base/errors.ts";
 import type { AttachOptions, ContainerSpec, ExecSpec, Exit, KeeperEvent, Target, TerminalSize } from "./keeper.ts";
 
@@ -153,4 +154,41 @@ export class LineReader {
     }
     return lines;
   }
+}
+
+/**
+ * Reads a connection's first line; what came after it can be read from the socket. Undefined: there was none in time, or the connection ended.
+ * Reads without making the socket flow or pausing it, so that whoever listens next finds it as new.
+ */
+export function readFirstLine(socket: Socket, limitMs: number): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    let received: Buffer = Buffer.alloc(0);
+    const done = (line: string | undefined): void => {
+      clearTimeout(limit);
+      socket.off("readable", onReadable);
+      socket.off("end", onEnd);
+      socket.off("close", onEnd);
+      resolve(line);
+    };
+    const onReadable = (): void => {
+      for (let chunk = readChunk(socket); chunk !== null; chunk = readChunk(socket)) {
+        received = Buffer.concat([received, chunk]);
+        const end = received.indexOf(0x0a);
+        if (end < 0 && received.length <= LINE_LIMIT_BYTES) continue;
+        if (end >= 0 && end + 1 < received.length) socket.unshift(received.subarray(end + 1));
+        done(end < 0 ? undefined : received.toString("utf8", 0, end));
+        return;
+      }
+    };
+    const onEnd = (): void => done(undefined);
+    const limit = setTimeout(onEnd, limitMs);
+    socket.on("readable", onReadable);
+    socket.on("end", onEnd);
+    socket.on("close", onEnd);
+  });
+}
+
+function readChunk(socket: Socket): Buffer | null {
+  // A socket without an encoding gives Buffers; Node's types say `any`.
+  return socket.read() as Buffer | null;
 }

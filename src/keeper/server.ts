@@ -101,18 +101,19 @@ export async function serveKeeper(options: KeeperServerOptions): Promise<"ended"
     void serve(socket);
   });
   const serve = async (socket: Socket): Promise<void> => {
-    const greeted = await greet(socket);
-    if (greeted === undefined) return;
-    const { hello, rest } = greeted;
+    const hello = await greet(socket);
+    if (hello === undefined) return;
     if (hello.role === "attach") {
-      containers.attach(hello.target, socket, hello.options, rest);
+      containers.attach(hello.target, socket, hello.options);
       return;
     }
-    const connection = serveControl(socket, rest, handle, log);
+    const connection = serveControl(socket, handle, log);
     connections.add(connection);
-    socket.on("close", () => connections.delete(connection));
+    socket.on("close", () => {
+      connections.delete(connection);
+      if (connections.size === 0) context.attachments.endAll();
+    });
     for (const event of containers.unreported()) connection.send(encodeEvent(event));
-    socket.resume();
   };
   rmSync(places.socket, { force: true });
   await listen(server, places.socket);

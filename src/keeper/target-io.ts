@@ -47,8 +47,8 @@ export class TargetIo {
     return this.#terminal;
   }
 
-  /** Joins a client. `first` are bytes of its that came already. */
-  attach(socket: Socket, options: AttachOptions, first: Buffer): void {
+  /** Joins a client. */
+  attach(socket: Socket, options: AttachOptions): void {
     const client = new AttachClient(socket, options, this.#options.tty, this.#options.spillFolder);
     this.#clients.add(client);
     socket.on("close", () => this.#clients.delete(client));
@@ -64,7 +64,6 @@ export class TargetIo {
       socket.pause();
       void slow.then(() => socket.resume());
     };
-    if (first.length > 0) take(first);
     socket.on("data", take);
     if (this.#options.stdinOnce && !this.#options.tty) {
       socket.on("end", () => input.end());

@@ -1,5 +1,5 @@
 /**
- * What an OCI runtime says when it fails, in the words Docker has from runc.
+ * What an OCI runtime says when it fails, in the words Docker 28 has from runc.
  *
  * The docker CLI takes its exit status (125, 126, 127) from these words, people search the web for them, and tools match them; so every
  * runtime's text is turned into runc's, and into Docker's whole sentence around it, here and nowhere else. Callers add nothing to it.
@@ -12,9 +12,11 @@ export interface Attempt {
   command: string;
 }
 
-/** The words around the cause, as dockerd 20.10 with containerd 1.6 prints them (`unknown` is a gRPC status that shines through). */
+/** The words around the cause, as Docker 28 with containerd 1.7 prints them (`unknown` is a gRPC status that shines through). */
 const FRAMES: Record<Attempt["action"], string> = {
-  create: "failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: ",
+  create:
+    "failed to create task for container: failed to create shim task: OCI runtime create failed: runc create failed: " +
+    "unable to start container process: error during container init: ",
   exec: "OCI runtime exec failed: exec failed: unable to start container process: ",
 };
 const AFTER = ": unknown";
