@@ -1,11 +1,15 @@
 import { serveJobs } from "../store/child/serve.ts";
 import { downloadBlob, type DownloadRequest } from "../engine/images/registry/download.ts";
 import { exchange, type ExchangeRequest } from "../engine/images/registry/exchange.ts";
-import { unpackLayer, type UnpackRequest } from "../store/unpack/unpack-layer.ts";
+import type { UnpackRequest } from "../store/unpack/unpack-layer.ts";
 
 // The daemon's child for work on strangers' data; started by store/child/pool.ts, which is also who writes the payloads.
 serveJobs({
   download: (payload, progress, signal) => downloadBlob(payload as DownloadRequest, progress, signal),
   exchange: (payload, _progress, signal) => exchange(payload as ExchangeRequest, signal),
-  unpack: (payload, progress, signal) => unpackLayer(payload as UnpackRequest, progress, signal),
+  // Loaded when it comes to that: it takes koffi and 40 ms, and downloads come first.
+  unpack: async (payload, progress, signal) => {
+    const { unpackLayer } = await import("../store/unpack/unpack-layer.ts");
+    return unpackLayer(payload as UnpackRequest, progress, signal);
+  },
 });

@@ -1,22 +1,26 @@
 import { rm } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { EngineError } from "../../base/errors.ts";
+import { EngineError, messageOf } from "../../base/errors.ts";
+import { shortId } from "../../base/ids.ts";
+import { ChildDiedError } from "../../store/child/pool.ts";
 import { JobError } from "../../store/child/serve.ts";
 import type { ImageEngine } from "./open-images.ts";
 import type { Reference } from "./reference.ts";
+import type { DownloadFailure, DownloadRequest } from "./registry/download.ts";
 import type { Descriptor } from "./registry/manifest.ts";
 import { pullError } from "./registry/registry-errors.ts";
-import type { DownloadRequest } from "./registry/download.ts";
 import type { RegistrySession } from "./registry/registry-session.ts";
+import { openTurns } from "./turns.ts";
 
 /**
  * Downloads of layers, shared by everybody who wants the same blob: the bytes are fetched once, each user hears the progress, and only when
  * the last one has gone away is the download given up. What has come stays in `content/partial` and is taken up by the next attempt.
+ *
+ * A download uses the registry and the credentials of whoever began it. When it fails, the others begin again with their own.
  */
 export interface LayerDownloads {
-  /** Resolves with the path of the verified blob. The caller calls `release` when it has been unpacked, or never will be. */
-  fetch(request: LayerRequest, signal?: AbortSignal): Promise<{ path: string; release: () => Promise<void> }>;
+  fetch(request: LayerRequest, signal: AbortSignal): Promise<FetchedLayer>;
 }
 
 export interface LayerRequest {
@@ -26,145 +30,170 @@ export interface LayerRequest {
   /** The download waits for its turn behind others. */
   onWaiting: () => void;
   onBytes: (bytes: number) => void;
+  /** It failed and will be tried again after a pause. */
+  onRetry: (pauseMs: number) => void;
+}
+
+export interface FetchedLayer {
+  /** The verified blob. */
+  path: string;
+  /** Lets go of it; it is deleted when everybody has, unless somebody asked to keep it for the next pull. */
+  release: (options: { keep: boolean }) => Promise<void>;
 }
 
 /** Of the whole daemon, as dockerd's max-concurrent-downloads. */
 const CONCURRENT_DOWNLOADS = 3;
 /** As dockerd's max-download-attempts. */
 const MAX_ATTEMPTS = 5;
-const FIRST_PAUSE_MS = 500;
-const STALL_TIMEOUT_MS = 60_000;
+/** Wrong bytes are wrong again, most of the time. */
+const MAX_MISMATCHES = 2;
+
+type Engine = Pick<ImageEngine, "blobs" | "children" | "registry">;
 
 interface Shared {
-  users: Set<{ onBytes: (bytes: number) => void }>;
+  users: Set<LayerRequest>;
   giveUp: AbortController;
+  /** Settles when the child has let go of the file. */
   done: Promise<void>;
   bytes: number;
+  hasFailed: boolean;
+  keep: boolean;
 }
 
-export function openLayerDownloads(engine: Pick<ImageEngine, "blobs" | "children">): LayerDownloads {
+export function openLayerDownloads(engine: Engine): LayerDownloads {
   const shared = new Map<string, Shared>();
   const turns = openTurns(CONCURRENT_DOWNLOADS);
 
-  const begin = (request: LayerRequest): Shared => {
+  /** `before` still writes to the same file. */
+  const begin = (request: LayerRequest, before: Shared | undefined): Shared => {
     const giveUp = new AbortController();
-    const download: Shared = { users: new Set(), giveUp, done: Promise.resolve(), bytes: 0 };
-    const hear = (bytes: number): void => {
-      download.bytes = bytes;
-      for (const user of download.users) user.onBytes(bytes);
+    const download: Shared = { users: new Set(), giveUp, done: Promise.resolve(), bytes: 0, hasFailed: false, keep: false };
+    const tell = {
+      bytes: (bytes: number): void => {
+        download.bytes = bytes;
+        for (const user of download.users) user.onBytes(bytes);
+      },
+      retry: (pauseMs: number): void => {
+        for (const user of download.users) user.onRetry(pauseMs);
+      },
     };
-    download.done = turns.run(() => attempt(engine, request, hear, giveUp.signal), request.onWaiting, giveUp.signal);
-    // Whoever waits for it hears of a failure; nobody may be left to.
-    download.done.catch(() => undefined);
+    const work = async (): Promise<void> => {
+      await before?.done.catch(() => undefined);
+      await downloadWithRetries(engine, request, tell, giveUp.signal);
+    };
+    download.done = turns.run(work, request.onWaiting, giveUp.signal);
+    download.done.catch(() => {
+      download.hasFailed = true;
+      // Only now has the child let go of the file.
+      if (shared.get(request.layer.digest) === download) shared.delete(request.layer.digest);
+    });
     return download;
+  };
+
+  const leave = (digest: string, download: Shared, request: LayerRequest): boolean => {
+    download.users.delete(request);
+    return download.users.size === 0 && shared.get(digest) === download;
   };
 
   return {
     async fetch(request, signal) {
       const { digest } = request.layer;
-      let download = shared.get(digest);
-      if (download === undefined || download.giveUp.signal.aborted) {
-        download = begin(request);
+      for (;;) {
+        signal.throwIfAborted();
+        const known = shared.get(digest);
+        const isJoining = known !== undefined && !known.hasFailed && !known.giveUp.signal.aborted;
+        const download = isJoining ? known : begin(request, known);
         shared.set(digest, download);
+        download.users.add(request);
+        if (download.bytes > 0) request.onBytes(download.bytes);
+        try {
+          await orAbort(download.done, signal);
+        } catch (error) {
+          if (leave(digest, download, request)) download.giveUp.abort(new EngineError("system", "canceled"));
+          signal.throwIfAborted();
+          if (isJoining) continue;
+          throw error;
+        }
+        const path = engine.blobs.partialPath(digest);
+        return {
+          path,
+          release: async ({ keep }) => {
+            download.keep ||= keep;
+            if (!leave(digest, download, request)) return;
+            shared.delete(digest);
+            if (!download.keep) await rm(path, { force: true });
+          },
+        };
       }
-      const current = download;
-      const user = { onBytes: request.onBytes };
-      current.users.add(user);
-      if (current.bytes > 0) request.onBytes(current.bytes);
-      const leave = (): boolean => {
-        if (!current.users.delete(user) || current.users.size > 0) return false;
-        if (shared.get(digest) === current) shared.delete(digest);
-        return true;
-      };
-      try {
-        await orAbort(current.done, signal);
-      } catch (error) {
-        if (leave()) current.giveUp.abort(new EngineError("system", "canceled"));
-        throw error;
-      }
-      const path = engine.blobs.partialPath(digest);
-      return {
-        path,
-        release: async () => {
-          if (leave()) await rm(path, { force: true });
-        },
-      };
     },
   };
 }
 
-/** One download with its retries. */
-async function attempt(
-  engine: Pick<ImageEngine, "blobs" | "children">,
+async function downloadWithRetries(
+  engine: Engine,
   { session, reference, layer }: LayerRequest,
-  hear: (bytes: number) => void,
+  tell: { bytes: (bytes: number) => void; retry: (pauseMs: number) => void },
   signal: AbortSignal,
 ): Promise<void> {
-  for (let tries = 1, pauseMs = FIRST_PAUSE_MS; ; tries += 1, pauseMs *= 2) {
+  const what = `downloading layer ${shortId(layer.digest)}`;
+  let pauseMs = engine.registry.retryDelayMs;
+  for (let tries = 1, mismatches = 0; ; tries += 1) {
     const payload: DownloadRequest = {
       ...session.blobRequest(layer.digest),
       path: engine.blobs.partialPath(layer.digest),
       digest: layer.digest,
       sizeBytes: layer.sizeBytes,
-      stallTimeoutMs: STALL_TIMEOUT_MS,
+      stallTimeoutMs: engine.registry.stallTimeoutMs,
     };
+    const progress = (bytes: unknown): void => tell.bytes(Number(bytes));
     try {
-      const what = `downloading ${layer.digest}`;
-      await engine.children.run({ kind: "download", payload, what, heavy: false, progress: (bytes) => hear(Number(bytes)) }, signal);
+      await engine.children.run({ kind: "download", payload, what, heavy: false, progress }, signal);
       return;
     } catch (error) {
       signal.throwIfAborted();
       const verdict = await judge(error, session, reference, signal);
-      if (verdict !== "again" || tries >= MAX_ATTEMPTS) throw verdict === "again" ? error : verdict;
-    }
-    await sleep(pauseMs, undefined, { signal });
-  }
-}
-
-/** Whether a download that failed is worth another try; otherwise what to tell. */
-async function judge(error: unknown, session: RegistrySession, reference: Reference, signal: AbortSignal): Promise<"again" | Error> {
-  if (!(error instanceof JobError)) return error instanceof Error ? error : new Error(String(error));
-  const { network, status, headers, body } = error.details;
-  if (network === true) return "again";
-  if (typeof status !== "number") return error;
-  if (status === 401 && typeof headers === "object" && headers !== null) {
-    // Written by download.ts of the same build.
-    return (await session.answerChallenge(headers as Record<string, string>, signal))
-      ? "again"
-      : pullError({ status, body: bytesOf(body) }, reference);
-  }
-  if (status >= 500 || status === 429 || status === 416) return "again";
-  return pullError({ status, body: bytesOf(body) }, reference);
-}
-
-function bytesOf(body: unknown): Buffer {
-  return Buffer.from(typeof body === "string" ? body : "");
-}
-
-/** At most `count` at once; the others wait in line. */
-function openTurns(count: number): { run: <T>(work: () => Promise<T>, onWaiting: () => void, signal: AbortSignal) => Promise<T> } {
-  let free = count;
-  const line: (() => void)[] = [];
-  return {
-    async run(work, onWaiting, signal) {
-      if (free === 0) {
-        onWaiting();
-        await new Promise<void>((resolve) => line.push(resolve));
-      } else free -= 1;
-      try {
-        signal.throwIfAborted();
-        return await work();
-      } finally {
-        const next = line.shift();
-        if (next === undefined) free += 1;
-        else next();
+      if (verdict.mismatch) mismatches += 1;
+      if (!verdict.again || tries >= MAX_ATTEMPTS || mismatches >= MAX_MISMATCHES) throw withContext(what, verdict.error);
+      if (!verdict.atOnce) {
+        tell.retry(pauseMs);
+        await sleep(pauseMs, undefined, { signal });
+        pauseMs *= 2;
       }
-    },
-  };
+    }
+  }
 }
 
-function orAbort<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return promise;
+interface Verdict {
+  error: Error;
+  again: boolean;
+  /** Without a pause. */
+  atOnce?: boolean;
+  mismatch?: boolean;
+}
+
+/** Whether a download that failed is worth another try, and what to tell otherwise. */
+async function judge(error: unknown, session: RegistrySession, reference: Reference, signal: AbortSignal): Promise<Verdict> {
+  const plain = error instanceof Error ? error : new Error(messageOf(error));
+  if (error instanceof ChildDiedError) return { error: plain, again: true };
+  if (!(error instanceof JobError)) return { error: plain, again: false };
+  // Written by download.ts of the same build.
+  const { network, mismatch, status, headers = {}, body = "" } = error.details as DownloadFailure;
+  if (mismatch === true) return { error: plain, again: true, mismatch };
+  if (status === undefined) return { error: plain, again: network === true };
+  const answer = { status, headers, body: Buffer.from(body) };
+  if (status === 401) {
+    const again = await session.answerChallenge(headers, signal);
+    return { error: pullError(answer, reference), again, atOnce: true };
+  }
+  return { error: pullError(answer, reference), again: status >= 500 || status === 429 || status === 416 };
+}
+
+function withContext(what: string, error: Error): Error {
+  if (error.message.startsWith("filesystem layer verification failed")) return error;
+  return new EngineError(error instanceof EngineError ? error.kind : "system", `${what}: ${error.message}`, { cause: error });
+}
+
+function orAbort<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     const abort = (): void => reject(new EngineError("system", "canceled"));
     if (signal.aborted) return abort();

@@ -49,14 +49,26 @@ export interface RegistrySettings {
   mirrors: string[];
   /** Folders with `HOST/ca.crt`, client certificates and keys, as Docker's `certs.d`. */
   certificateFolders: string[];
+  /** Without a byte of a layer for this long the registry counts as gone. */
+  stallTimeoutMs: number;
+  /** Before the second attempt; doubled before each further one. */
+  retryDelayMs: number;
 }
+
+const REGISTRY_DEFAULTS: RegistrySettings = {
+  insecureRegistries: [],
+  mirrors: [],
+  certificateFolders: [],
+  stallTimeoutMs: 60_000,
+  retryDelayMs: 1000,
+};
 
 export interface ImagesOptions {
   database: Database;
   roots: Roots;
   log: Log;
   layers: LayerDriver;
-  registryConfig: RegistrySettings;
+  registryConfig: Partial<RegistrySettings>;
   /** Containers that were made from an image. */
   usersOf: (imageId: string) => { id: string; running: boolean }[];
   /** Program and arguments of the unpack child. */
@@ -70,15 +82,16 @@ export function openImages(options: ImagesOptions): Images {
   const pinned = new Set<Pin>();
   const children = openChildPool({ command: options.unpackCommand, log });
   const blobs = openBlobs(roots);
+  const registry: RegistrySettings = { ...REGISTRY_DEFAULTS, ...options.registryConfig };
   const engine: ImageEngine = {
     store: new ImageStore(database, layers),
     blobs,
     layers,
     children,
-    downloads: openLayerDownloads({ blobs, children }),
+    downloads: openLayerDownloads({ blobs, children, registry }),
     roots,
     log,
-    registry: options.registryConfig,
+    registry,
     usersOf,
     announce: (action, id, name, config) =>
       events?.publish({ type: "image", action, actor: { id, attributes: { ...config.config?.Labels, name } } }),

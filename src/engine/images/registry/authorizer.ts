@@ -30,29 +30,31 @@ const CLIENT_ID = "tsubo";
 const DEFAULT_LIFETIME_S = 60;
 /** A token is renewed when so much of its life is over. */
 const RENEW_AT = 0.8;
+const REFUSED_WITHIN_MS = 5000;
 
 export function openAuthorizer(options: AuthorizerOptions): Authorizer {
   const { credentials } = options;
-  let header: { value: string; renewAtMs: number } | undefined;
-  let challenge: Challenge | undefined;
+  let header: { value: string; obtainedAtMs: number; renewAtMs: number } | undefined;
 
   const authorize = async (wanted: Challenge): Promise<boolean> => {
-    const isExpired = header !== undefined && performance.now() >= header.renewAtMs;
-    // The same challenge again right after an answer: the answer was refused.
-    if (header !== undefined && !isExpired && challenge?.scheme === wanted.scheme && !isScopeWider(wanted)) return false;
-    challenge = wanted;
+    const obtainedAtMs = performance.now();
+    // A challenge right after an answer to one: the answer was refused, and the next would be the same.
+    if (header !== undefined && obtainedAtMs - header.obtainedAtMs < REFUSED_WITHIN_MS) return false;
     if (wanted.scheme === "basic") {
       const value = basicValue(credentials);
       if (value === undefined) throw new NoCredentialsError();
-      header = { value, renewAtMs: Number.POSITIVE_INFINITY };
+      header = { value, obtainedAtMs, renewAtMs: Number.POSITIVE_INFINITY };
       return true;
     }
     const token = await requestToken(options, wanted);
-    header = { value: `Bearer ${token.token}`, renewAtMs: performance.now() + token.lifetimeS * RENEW_AT * 1000 };
+    header = { value: `Bearer ${token.token}`, obtainedAtMs, renewAtMs: obtainedAtMs + token.lifetimeS * RENEW_AT * 1000 };
     return true;
   };
 
-  if (credentials?.registryToken) header = { value: `Bearer ${credentials.registryToken}`, renewAtMs: Number.POSITIVE_INFINITY };
+  if (credentials?.registryToken) {
+    const value = `Bearer ${credentials.registryToken}`;
+    header = { value, obtainedAtMs: performance.now(), renewAtMs: Number.POSITIVE_INFINITY };
+  }
   return {
     headers: () => (header === undefined || performance.now() >= header.renewAtMs ? {} : { authorization: header.value }),
     async answer(response) {
@@ -68,10 +70,6 @@ export class NoCredentialsError extends Error {
   constructor() {
     super("no basic auth credentials");
   }
-}
-
-function isScopeWider(challenge: Challenge): boolean {
-  return challenge.parameters.get("error") === "insufficient_scope";
 }
 
 function basicValue(credentials: RegistryAuth | undefined): string | undefined {

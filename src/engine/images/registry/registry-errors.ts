@@ -1,4 +1,5 @@
 import { EngineError } from "../../../base/errors.ts";
+import { parseChallenges } from "./challenge.ts";
 import { familiarName, familiarReference, type Reference } from "../reference.ts";
 
 /**
@@ -7,6 +8,7 @@ import { familiarName, familiarReference, type Reference } from "../reference.ts
  */
 export interface Answer {
   status: number;
+  headers: Record<string, string>;
   body: Buffer;
 }
 
@@ -23,23 +25,30 @@ export function pullError(answer: Answer, reference: Reference): EngineError {
     case "MANIFEST_UNKNOWN":
       return new EngineError("notFound", `manifest for ${familiarReference(reference)} not found: ${words}`);
     case "NAME_UNKNOWN":
-      return new EngineError("notFound", `repository ${familiarReference(reference)} not found: ${words}`);
+      return new EngineError("notFound", `repository ${familiarName(reference)} not found: ${words}`);
+    case "UNAUTHORIZED":
+      return new EngineError("unauthorized", words);
     default:
       return new EngineError("system", words);
   }
 }
 
+const DENIED = { code: "DENIED", message: "requested access to the resource is denied" };
 const UNKNOWN: Record<number, { code: string; message: string }> = {
   401: { code: "UNAUTHORIZED", message: "authentication required" },
-  403: { code: "DENIED", message: "requested access to the resource is denied" },
+  403: DENIED,
   404: { code: "MANIFEST_UNKNOWN", message: "manifest unknown" },
   429: { code: "TOOMANYREQUESTS", message: "too many requests" },
 };
 const MAX_SHOWN = 300;
 
-function readError({ status, body }: Answer): { code: string; message: string } {
+function readError({ status, headers, body }: Answer): { code: string; message: string } {
+  // Docker Hub lets in everybody, with a token that opens nothing: its word for a repository that is private or not there.
+  const isScopeMissing = parseChallenges(headers["www-authenticate"] ?? "").some(
+    ({ scheme, parameters }) => scheme === "bearer" && parameters.get("error") === "insufficient_scope",
+  );
+  if (status === 401 && isScopeMissing) return DENIED;
   const first = firstError(body);
-  // As Docker does: whatever the code, a 401 without one is a refusal, and for Docker Hub an unknown repository.
   if (first !== undefined) return first;
   const known = UNKNOWN[status];
   if (known !== undefined) return known;

@@ -1,10 +1,12 @@
-import { EngineError } from "../../../base/errors.ts";
-import type { ChildPool } from "../../../store/child/pool.ts";
+import { setTimeout as sleep } from "node:timers/promises";
+
+import { EngineError, messageOf } from "../../../base/errors.ts";
+import { ChildDiedError, type ChildPool } from "../../../store/child/pool.ts";
 import { JobError } from "../../../store/child/serve.ts";
 import { digestOf } from "../../../store/blobs.ts";
 import type { RegistryAuth } from "../images.ts";
 import type { RegistrySettings } from "../open-images.ts";
-import type { Reference } from "../reference.ts";
+import { isDigest, type Reference } from "../reference.ts";
 import { NoCredentialsError, openAuthorizer, type Authorizer } from "./authorizer.ts";
 import type { Endpoint } from "./endpoints.ts";
 import type { ExchangeRequest, ExchangeResponse, SerializedResponse } from "./exchange.ts";
@@ -21,8 +23,8 @@ export interface RegistrySession {
   readonly endpoint: Endpoint;
   /** Finds out that a registry is there and whom it lets in. Rejects with Docker's `Get "…/v2/": …`. */
   ping: (signal?: AbortSignal) => Promise<void>;
-  /** The digest a tag points to, when the registry says so; otherwise undefined. */
-  resolveTag: (tag: string, signal?: AbortSignal) => Promise<string | undefined>;
+  /** The digest of what a tag or digest names, when the registry has it and says so; otherwise undefined. */
+  resolve: (tagOrDigest: string, signal?: AbortSignal) => Promise<string | undefined>;
   getManifest: (tagOrDigest: string, signal?: AbortSignal) => Promise<{ bytes: Buffer; digest: string; contentType: string | undefined }>;
   /** A small blob, verified. */
   getBlob: (digest: string, signal?: AbortSignal) => Promise<Buffer>;
@@ -41,6 +43,7 @@ export interface SessionOptions {
   settings: RegistrySettings;
 }
 
+const MAX_ATTEMPTS = 3;
 /** Docker knows no limit; this many tags fill a list of megabytes. */
 const MAX_TAG_PAGES = 100;
 
@@ -79,7 +82,8 @@ export function openSession(options: SessionOptions): RegistrySession {
     signal?: AbortSignal,
   ): Promise<ExchangeResponse> => {
     const authorization = authorizerFor(signal);
-    const attempt = (): Promise<ExchangeResponse> => send({ method, url, headers: { ...headers, ...authorization.headers() } }, signal);
+    const attempt = (): Promise<ExchangeResponse> =>
+      withRetries(() => send({ method, url, headers: { ...headers, ...authorization.headers() } }, signal), options.settings, signal);
     try {
       const response = await attempt();
       if (response.status !== 401 || !(await authorization.answer(response))) return response;
@@ -96,10 +100,17 @@ export function openSession(options: SessionOptions): RegistrySession {
     return response;
   };
 
+  const withWayOut = (error: unknown): never => {
+    const isDistrusted = /server gave HTTP response to HTTPS client|failed to verify certificate/.test(messageOf(error));
+    if (!isDistrusted || endpoint.isMirror || endpoint.insecureTls) throw error;
+    const advice = `to use this registry all the same, start the daemon with --insecure-registry ${registry.host}, or put its authority's certificate into certs.d`;
+    throw new EngineError("system", `${messageOf(error)}: ${advice}`, { cause: error });
+  };
+
   return {
     endpoint,
     async ping(signal) {
-      const response = await send({ method: "GET", url: `${endpoint.baseUrl}/v2/`, headers: {} }, signal);
+      const response = await send({ method: "GET", url: `${endpoint.baseUrl}/v2/`, headers: {} }, signal).catch(withWayOut);
       try {
         if (response.status === 401) await authorizerFor(signal).answer(response);
       } catch (error) {
@@ -107,10 +118,10 @@ export function openSession(options: SessionOptions): RegistrySession {
         if (!(error instanceof NoCredentialsError)) throw error;
       }
     },
-    async resolveTag(tag, signal) {
-      const response = await ask("HEAD", `${repositoryUrl}/manifests/${tag}`, { accept: ACCEPTED_TYPES }, signal);
+    async resolve(tagOrDigest, signal) {
+      const response = await ask("HEAD", `${repositoryUrl}/manifests/${tagOrDigest}`, { accept: ACCEPTED_TYPES }, signal);
       const digest = response.headers["docker-content-digest"];
-      return response.status === 200 && digest !== undefined && /^sha256:[a-f0-9]{64}$/.test(digest) ? digest : undefined;
+      return response.status === 200 && digest !== undefined && isDigest(digest) ? digest : undefined;
     },
     async getManifest(tagOrDigest, signal) {
       const response = await askWell(`${repositoryUrl}/manifests/${tagOrDigest}`, { accept: ACCEPTED_TYPES }, signal);
@@ -139,6 +150,24 @@ export function openSession(options: SessionOptions): RegistrySession {
     blobRequest: (digest) => ({ url: `${repositoryUrl}/blobs/${digest}`, headers: authorizerFor().headers(), tls }),
     answerChallenge: (headers, signal) => authorizerFor(signal).answer({ url: repositoryUrl, status: 401, headers, body: Buffer.alloc(0) }),
   };
+}
+
+/** Small requests are repeated when the registry or the way to it stumbles. */
+async function withRetries(
+  attempt: () => Promise<ExchangeResponse>,
+  settings: RegistrySettings,
+  signal: AbortSignal | undefined,
+): Promise<ExchangeResponse> {
+  for (let tries = 1, pauseMs = settings.retryDelayMs; ; tries += 1, pauseMs *= 2) {
+    try {
+      const response = await attempt();
+      if ((response.status < 500 && response.status !== 429) || tries === MAX_ATTEMPTS) return response;
+    } catch (error) {
+      const isWorthIt = isNetworkFailure(error) || error instanceof ChildDiedError;
+      if (!isWorthIt || tries === MAX_ATTEMPTS) throw error;
+    }
+    await sleep(pauseMs, undefined, signal ? { signal } : {});
+  }
 }
 
 function readTags(body: Buffer): string[] {

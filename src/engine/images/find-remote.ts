@@ -1,0 +1,94 @@
+import { EngineError } from "../../base/errors.ts";
+import { parseImageConfig, type ImageConfig } from "./image-config.ts";
+import type { PullRequest } from "./images.ts";
+import type { ImageEngine } from "./open-images.ts";
+import { choosePlatform, formatPlatform, hostPlatform, normalizePlatform, type Platform } from "./platform.ts";
+import { familiarReference, type Reference } from "./reference.ts";
+import { parseManifest, type Descriptor, type Manifest } from "./registry/manifest.ts";
+import type { RegistrySession } from "./registry/registry-session.ts";
+
+/** An image as its registry describes it. */
+export interface RemoteImage {
+  /** Digest of what the reference names: the index, where there is one. */
+  digest: string;
+  /** The manifest and, above it, the index; their exact bytes. */
+  manifests: Buffer[];
+  config: Descriptor;
+  layers: Descriptor[];
+}
+
+/** From a tag or digest to the image for the platform that is wanted. The registry is asked in any case; what is here is not sent again. */
+export async function findRemote(
+  engine: ImageEngine,
+  session: RegistrySession,
+  reference: Reference,
+  request: PullRequest,
+  signal: AbortSignal,
+): Promise<RemoteImage> {
+  const top = await readManifest(engine, session, reference.digest ?? reference.tag ?? "latest", true, signal);
+  if (top.manifest.kind === "image") return remoteOf(top.digest, [top.bytes], top.manifest);
+
+  const wanted = normalizePlatform(request.platform ?? hostPlatform());
+  const offered = top.manifest.manifests.map(({ platform }) => platform);
+  const chosen = top.manifest.manifests[choosePlatform(wanted, offered) ?? -1];
+  if (chosen === undefined) {
+    throw new EngineError("notFound", `no matching manifest for ${formatPlatform(wanted)} in the manifest list entries`);
+  }
+  const own = await readManifest(engine, session, chosen.digest, false, signal);
+  if (own.manifest.kind !== "image") {
+    throw new EngineError("invalid", `invalid manifest: ${chosen.digest} of ${familiarReference(reference)} is an index inside an index`);
+  }
+  return remoteOf(top.digest, [own.bytes, top.bytes], own.manifest);
+}
+
+/** Fetches the config and checks that it is one for us. */
+export async function fetchConfig(
+  session: RegistrySession,
+  image: RemoteImage,
+  reference: Reference,
+  request: PullRequest,
+  signal: AbortSignal,
+): Promise<{ configBytes: Buffer; config: ImageConfig }> {
+  const configBytes = await session.getBlob(image.config.digest, signal);
+  const config = parseImageConfig(configBytes);
+  if (config.os !== "linux") throw new EngineError("invalid", `image operating system "${config.os}" cannot be used on this platform`);
+  if (config.rootfs.diff_ids.length !== image.layers.length) {
+    throw new EngineError("invalid", "layers from manifest don't match image configuration");
+  }
+  const actual: Platform = { os: config.os, architecture: config.architecture, variant: config.variant };
+  if (request.platform !== undefined && choosePlatform(request.platform, [actual]) === undefined) {
+    const asked = formatPlatform(normalizePlatform(request.platform));
+    throw new EngineError(
+      "notFound",
+      `image with reference ${familiarReference(reference)} was found but its platform (${formatPlatform(actual)}) does not match the specified platform (${asked})`,
+    );
+  }
+  return { configBytes, config };
+}
+
+interface ReadManifest {
+  digest: string;
+  bytes: Buffer;
+  manifest: Manifest;
+}
+
+/** `ask`: a HEAD first, which registries do not count against their limits; a manifest that is here already need not come again. */
+async function readManifest(
+  engine: ImageEngine,
+  session: RegistrySession,
+  tagOrDigest: string,
+  ask: boolean,
+  signal: AbortSignal,
+): Promise<ReadManifest> {
+  const digest = ask ? await session.resolve(tagOrDigest, signal) : tagOrDigest;
+  if (digest !== undefined && (await engine.blobs.has(digest))) {
+    const bytes = await engine.blobs.read(digest);
+    return { digest, bytes, manifest: parseManifest(bytes, undefined) };
+  }
+  const received = await session.getManifest(tagOrDigest, signal);
+  return { ...received, manifest: parseManifest(received.bytes, received.contentType) };
+}
+
+function remoteOf(digest: string, manifests: Buffer[], manifest: Manifest & { kind: "image" }): RemoteImage {
+  return { digest, manifests, config: manifest.config, layers: manifest.layers };
+}
