@@ -118,7 +118,7 @@ export class LogDecoder {
       if (next < 0) break;
       from = next;
     }
-    this.#rest = Buffer.from(bytes.subarray(from));
+    this.#rest = this.#done ? Buffer.alloc(0) : Buffer.from(bytes.subarray(from));
   }
 
   /** One record: where the next begins, or -1 when there is not enough of it yet. */
@@ -281,8 +281,9 @@ export class LogDecoder {
     this.#closeFrame();
   }
 
+  /** Takes the last buffer again when nothing of it was handed out. */
   #beginOutput(sizeBytes: number): void {
-    this.#out = Buffer.allocUnsafeSlow(sizeBytes);
+    if (this.#at > 0 || this.#out.length < sizeBytes) this.#out = Buffer.allocUnsafeSlow(sizeBytes);
     this.#at = 0;
     this.#frameAt = -1;
   }

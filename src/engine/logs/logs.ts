@@ -92,7 +92,7 @@ export async function* readLogs(source: LogSource, request: LogsRequest, signal?
     offset = 0;
     const output = decoder.endFile(true);
     if (output.length > 0) yield output;
-    if (reading.takeGap()) yield decoder.note("the log was rotated faster than it was read: lines are missing here");
+    if (reading.takeGap()) yield decoder.note("the log was rotated faster than it was read: lines may be missing here");
   }
 }
 

@@ -1,3 +1,5 @@
+import { pipeline } from "node:stream/promises";
+
 import type { LogFile } from "./log-files.ts";
 
 /** So much is read, decoded and handed on at a time: less than a millisecond of the event loop. */
@@ -22,15 +24,22 @@ export async function* readPlain({ handle }: LogFile, offset: number): AsyncGene
 }
 
 /** The bytes of a compressed file. zlib works in a thread; it is loaded only here, for few logs are compressed. */
-export async function* readCompressed({ handle }: LogFile): AsyncGenerator<Buffer> {
+export async function* readCompressed(file: LogFile): AsyncGenerator<Buffer> {
   const { createGunzip } = await import("node:zlib");
-  const source = handle.createReadStream({ start: 0, autoClose: false });
   const gunzip = createGunzip({ chunkSize: BLOCK_BYTES });
-  source.on("error", (error) => gunzip.destroy(error));
+  const fed = pipeline(copies(file), gunzip);
+  // It is looked at below; until then it must not count as unhandled.
+  fed.catch(() => undefined);
   try {
-    for await (const chunk of source.pipe(gunzip)) yield chunk as Buffer; // A gunzip without an encoding gives Buffers.
+    for await (const chunk of gunzip) yield chunk as Buffer; // A gunzip without an encoding gives Buffers.
   } finally {
-    source.destroy();
     gunzip.destroy();
+    // No read may be under way when the caller closes the file.
+    await fed.catch(() => undefined);
   }
+}
+
+/** gunzip holds on to what it is given. */
+async function* copies(file: LogFile): AsyncGenerator<Buffer> {
+  for await (const block of readPlain(file, 0)) yield Buffer.from(block);
 }
