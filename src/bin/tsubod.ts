@@ -19,7 +19,7 @@ import { readHostFacts } from "../kernel/host.ts";
 import { openDatabase } from "../store/database.ts";
 import { openOverlayDriver } from "../store/overlay-driver.ts";
 import { ensureRoots, paths, type Roots } from "../store/roots.ts";
-import { VERSION } from "../base/version.ts";
+import { SERVER_VERSION } from "../engine/system/component-versions.ts";
 import { formatListenAddress } from "./daemon-config/listen-address.ts";
 import { readDaemonConfig, type DaemonConfig } from "./daemon-config/daemon-config.ts";
 import { findInit, findRuntimes } from "./programs.ts";
@@ -117,6 +117,7 @@ async function openDaemon(config: DaemonConfig, log: Log): Promise<AsyncDisposab
     database,
     set,
     images,
+    events,
     networks,
     keeper,
     layers,
@@ -126,7 +127,7 @@ async function openDaemon(config: DaemonConfig, log: Log): Promise<AsyncDisposab
       hosts: config.listenOn.map(formatListenAddress),
       engine: { containers, images, networks, events, system },
       log,
-      version: VERSION,
+      version: SERVER_VERSION,
       ...(config.socketGroup === undefined ? {} : { socketGroup: config.socketGroup }),
     }),
   );

@@ -29,6 +29,7 @@ export interface Events {
   publish(event: Omit<EngineEvent, "timeNs">): void;
   /** Calls back on every later event until the returned function is called. A listener never slows the publisher down. */
   subscribe(listener: EventListener): () => void;
+  listenerCount(): number;
   /** The kept events, oldest first. */
   recent(): readonly EngineEvent[];
 }
@@ -56,6 +57,7 @@ export function openEvents(report: (error: unknown) => void = () => undefined): 
       listeners.add(own);
       return () => void listeners.delete(own);
     },
+    listenerCount: () => listeners.size,
     recent: () => [...kept],
   };
 }

@@ -110,9 +110,9 @@ function readMembers(bytes: Buffer, quote: number, places: RecordPlaces): "recor
 function readTime(bytes: Uint8Array, start: number, places: RecordPlaces): "record" | "incomplete" | "malformed" {
   // The two usual lengths, nine digits and six, before a search for others.
   let end = start + LONGEST_TIME;
-  if (bytes[end] !== QUOTE) {
+  if (!endsTime(bytes, end)) {
     end = start + MICROSECOND_TIME;
-    if (bytes[end] !== QUOTE) {
+    if (!endsTime(bytes, end)) {
       for (end = start; bytes[end] !== QUOTE; end += 1) {
         if (end - start > LONGEST_TIME) return "malformed";
         if (end >= bytes.length) return "incomplete";
@@ -125,6 +125,11 @@ function readTime(bytes: Uint8Array, start: number, places: RecordPlaces): "reco
   places.timeEnd = end;
   places.next = end + 3;
   return "record";
+}
+
+/** A quote alone could be one of the next record. */
+function endsTime(bytes: Uint8Array, at: number): boolean {
+  return bytes[at] === QUOTE && bytes[at - 1] === 0x5a;
 }
 
 const ENDS_EARLY = -1;

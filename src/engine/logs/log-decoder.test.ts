@@ -150,6 +150,13 @@ test("since and until include their own instant", () => {
   expect(shown("2024-02-29T12:00:02.000000000Z", "2024-02-29T12:00:03.999999999Z")).toBe("2\n3\n");
 });
 
+test("a time has any number of digits", () => {
+  const times = ["", ".1", ".12", ".123", ".1234", ".12345", ".123456", ".1234567", ".12345678", ".123456789"];
+  const log = times.map((fraction) => record({ log: "x\n", time: `2024-02-29T12:00:00${fraction}Z` })).join("");
+  const shown = decode(log, { tty: true, timestamps: true }).toString();
+  expect(shown).toBe(times.map((fraction) => `2024-02-29T12:00:00.${fraction.slice(1).padEnd(9, "0")}Z x\n`).join(""));
+});
+
 test("a record of another shape is read all the same", () => {
   const log = '{"time":"2024-02-29T13:00:00.5+01:00", "stream":"stderr", "log":"odd\\n", "more":1}\n' + record({ log: "usual\n" });
   expect(frames(decode(log, { timestamps: true }))).toEqual([

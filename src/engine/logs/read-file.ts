@@ -8,19 +8,36 @@ const BLOCK_BYTES = 256 * 1024;
 const MAX_SPARE_BLOCKS = 4;
 const spareBlocks: Buffer[] = [];
 
-/** The bytes of a plain file from `offset` to its end as it is then. A block is good until the next one is asked for. */
+/**
+ * The bytes of a plain file from `offset` to its end as it is then. A block is good until the next one is asked for; that one is read
+ * meanwhile.
+ */
 export async function* readPlain({ handle }: LogFile, offset: number): AsyncGenerator<Buffer> {
-  const block = spareBlocks.pop() ?? Buffer.allocUnsafeSlow(BLOCK_BYTES);
+  let [block, other] = [takeBlock(), takeBlock()];
+  let at = offset;
+  let reading = handle.read(block, 0, BLOCK_BYTES, at);
   try {
-    for (let at = offset; ;) {
-      const { bytesRead } = await handle.read(block, 0, BLOCK_BYTES, at);
+    for (;;) {
+      const { bytesRead } = await reading;
       if (bytesRead === 0) return;
       at += bytesRead;
-      yield block.subarray(0, bytesRead);
+      [block, other] = [other, block];
+      reading = handle.read(block, 0, BLOCK_BYTES, at);
+      yield other.subarray(0, bytesRead);
     }
   } finally {
-    if (spareBlocks.length < MAX_SPARE_BLOCKS) spareBlocks.push(block);
+    // Neither may the caller close the file nor the next reader have the block before the read is over.
+    await reading.catch(() => undefined);
+    returnBlocks(block, other);
   }
+}
+
+function takeBlock(): Buffer {
+  return spareBlocks.pop() ?? Buffer.allocUnsafeSlow(BLOCK_BYTES);
+}
+
+function returnBlocks(...blocks: Buffer[]): void {
+  spareBlocks.push(...blocks.slice(0, MAX_SPARE_BLOCKS - spareBlocks.length));
 }
 
 /** The bytes of a compressed file. zlib works in a thread; it is loaded only here, for few logs are compressed. */

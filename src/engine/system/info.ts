@@ -1,15 +1,16 @@
 import { randomUUID } from "node:crypto";
-import { readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { readFileSync, readdirSync, statfsSync, writeFileSync } from "node:fs";
 import path from "node:path";
 
-import { VERSION } from "../../base/version.ts";
 import { formatTime, nowNs } from "../../base/time.ts";
 import type { HostFacts } from "../../kernel/host.ts";
 import type { Roots } from "../../store/roots.ts";
 import type { ContainerSet } from "../containers/container-set.ts";
 import { statusOf } from "../containers/container.ts";
 import type { ContainerSettings } from "../containers/context.ts";
+import type { Events } from "../events/events.ts";
 import type { Images } from "../images/images.ts";
+import { type RuntimeVersions, SERVER_VERSION } from "./component-versions.ts";
 
 export interface InfoSources {
   roots: Roots;
@@ -20,19 +21,32 @@ export interface InfoSources {
   debug: boolean;
   set: ContainerSet;
   images: Images;
+  events: Events;
+}
+
+/** What does not change while the daemon runs. */
+export interface FixedFacts {
+  daemonId: string;
+  osVersion: string;
+  /** Docker's name of the file system under the data root. */
+  backingFileSystem: string;
+}
+
+export function readFixedFacts(roots: Roots): FixedFacts {
+  return { daemonId: daemonId(roots), osVersion: osVersion(), backingFileSystem: fileSystemOf(roots.data) };
 }
 
 /** Docker's name for the machine hardware, as `uname -m` says it. */
 const MACHINE: Readonly<Record<string, string>> = { amd64: "x86_64", arm64: "aarch64" };
 
 /** `GET /info` (Engine API 1.50, SystemInfo). */
-export function systemInfo(sources: InfoSources): Record<string, unknown> {
+export function systemInfo(sources: InfoSources, fixed: FixedFacts, versions: RuntimeVersions): Record<string, unknown> {
   const { host, settings, roots, registries } = sources;
   const { limits } = host;
   const statuses = sources.set.all().map(statusOf);
   const count = (...wanted: string[]): number => statuses.filter((status) => wanted.includes(status)).length;
   return {
-    ID: daemonId(roots),
+    ID: fixed.daemonId,
     Containers: statuses.length,
     ContainersRunning: count("running"),
     ContainersPaused: count("paused"),
@@ -41,14 +55,17 @@ export function systemInfo(sources: InfoSources): Record<string, unknown> {
     // Docker's name for layers kept by the kernel's overlay file system: tools look for it.
     Driver: "overlay2",
     DriverStatus: [
-      ["Backing Filesystem", "extfs"],
+      ["Backing Filesystem", fixed.backingFileSystem],
       ["Supports d_type", "true"],
+      ["Using metacopy", "false"],
       ["Native Overlay Diff", "true"],
       ["userxattr", "false"],
     ],
     Plugins: { Volume: ["local"], Network: ["bridge", "host", "null"], Authorization: null, Log: ["json-file"] },
     MemoryLimit: limits.memory,
     SwapLimit: limits.memorySwap,
+    // The OCI runtimes no longer set it.
+    KernelMemoryTCP: false,
     CpuCfsPeriod: limits.cpuQuota,
     CpuCfsQuota: limits.cpuQuota,
     CPUShares: limits.cpuShares,
@@ -64,10 +81,10 @@ export function systemInfo(sources: InfoSources): Record<string, unknown> {
     LoggingDriver: settings.logs.type,
     CgroupDriver: "cgroupfs",
     CgroupVersion: host.cgroups.mode === "v2" ? "2" : "1",
-    NEventsListener: 0,
+    NEventsListener: sources.events.listenerCount(),
     KernelVersion: host.kernelRelease,
     OperatingSystem: host.operatingSystem,
-    OSVersion: osVersion(),
+    OSVersion: fixed.osVersion,
     OSType: "linux",
     Architecture: MACHINE[host.architecture] ?? host.architecture,
     IndexServerAddress: "https://index.docker.io/v1/",
@@ -76,14 +93,19 @@ export function systemInfo(sources: InfoSources): Record<string, unknown> {
     MemTotal: host.memoryTotalBytes,
     GenericResources: null,
     DockerRootDir: roots.data,
-    HttpProxy: process.env["HTTP_PROXY"] ?? "",
-    HttpsProxy: process.env["HTTPS_PROXY"] ?? "",
-    NoProxy: process.env["NO_PROXY"] ?? "",
+    HttpProxy: proxy("HTTP_PROXY"),
+    HttpsProxy: proxy("HTTPS_PROXY"),
+    NoProxy: proxy("NO_PROXY"),
     Name: host.hostname,
     Labels: sources.labels,
     ExperimentalBuild: false,
-    ServerVersion: VERSION,
-    Runtimes: Object.fromEntries([...settings.runtimes].map(([name, runtime]) => [name, { path: runtime.path }])),
+    ServerVersion: SERVER_VERSION,
+    Runtimes: Object.fromEntries(
+      [...settings.runtimes].map(([name, runtime]) => [
+        name,
+        { path: runtime.path, ...(runtime.args.length === 0 ? {} : { runtimeArgs: runtime.args }) },
+      ]),
+    ),
     DefaultRuntime: settings.defaultRuntime,
     Swarm: { NodeID: "", NodeAddr: "", LocalNodeState: "inactive", ControlAvailable: false, Error: "", RemoteManagers: null },
     // Containers always outlive the daemon.
@@ -91,9 +113,11 @@ export function systemInfo(sources: InfoSources): Record<string, unknown> {
     Isolation: "",
     InitBinary: settings.initPath === undefined ? "" : path.basename(settings.initPath),
     ContainerdCommit: { ID: "" },
-    RuncCommit: { ID: "" },
+    // The member is older than the choice of a runtime: it tells of the one that is used.
+    RuncCommit: { ID: versions.get(settings.defaultRuntime)?.commit ?? "" },
     InitCommit: { ID: "" },
-    SecurityOptions: securityOptions(host),
+    SecurityOptions: securityOptions(host, settings.defaults),
+    FirewallBackend: { Driver: "nftables" },
     CDISpecDirs: [],
     Warnings: warnings(host),
   };
@@ -130,12 +154,13 @@ function registryConfig({ insecure, mirrors }: InfoSources["registries"]): Recor
   };
 }
 
-function securityOptions(host: HostFacts): string[] {
+function securityOptions(host: HostFacts, { seccompProfile, noNewPrivileges }: ContainerSettings["defaults"]): string[] {
   return [
     ...(host.appArmor === undefined ? [] : ["name=apparmor"]),
-    ...(host.seccomp ? ["name=seccomp,profile=builtin"] : []),
+    ...(host.seccomp ? [`name=seccomp,profile=${seccompProfile.kind}`] : []),
     ...(host.seLinux ? ["name=selinux"] : []),
     ...(host.cgroups.mode === "v2" ? ["name=cgroupns"] : []),
+    ...(noNewPrivileges ? ["name=no-new-privileges"] : []),
   ];
 }
 
@@ -153,10 +178,32 @@ function warnings({ limits, cgroups }: HostFacts): string[] | null {
   return found.length === 0 ? null : found;
 }
 
+/** A setting of the environment, without the password that may be in it. */
+function proxy(name: string): string {
+  const value = process.env[name] ?? process.env[name.toLowerCase()] ?? "";
+  return value.replace(/^([a-z][a-z0-9+.-]*:\/\/)[^/@]*@/i, "$1xxxxx:xxxxx@");
+}
+
 function osVersion(): string {
   try {
     return /^VERSION_ID="?([^"\n]*)/m.exec(readFileSync("/etc/os-release", "utf8"))?.[1] ?? "";
   } catch {
     return "";
   }
+}
+
+/** By the magic numbers of statfs(2), in dockerd's words (moby daemon/graphdriver). */
+const FILE_SYSTEMS: ReadonlyMap<number, string> = new Map([
+  [0xef53, "extfs"],
+  [0x58465342, "xfs"],
+  [0x9123683e, "btrfs"],
+  [0x01021994, "tmpfs"],
+  [0x794c7630, "overlayfs"],
+  [0x2fc12fc1, "zfs"],
+  [0xf2f52010, "f2fs"],
+]);
+
+function fileSystemOf(folder: string): string {
+  // The magic number is unsigned; Node hands on a signed word.
+  return FILE_SYSTEMS.get(statfsSync(folder).type >>> 0) ?? "<unknown>";
 }

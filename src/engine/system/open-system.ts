@@ -1,12 +1,11 @@
-import { API_VERSION, MIN_API_VERSION } from "../../api/versions.ts";
-import { VERSION } from "../../base/version.ts";
 import type { Keeper } from "../../keeper/keeper.ts";
 import type { Database } from "../../store/database.ts";
 import type { LayerDriver } from "../../store/layers.ts";
 import { cgroupsPathOf } from "../containers/oci-spec.ts";
 import type { Networks } from "../networks/networks.ts";
+import { readRuntimeVersions, versionReport, type RuntimeVersions } from "./component-versions.ts";
 import { runDoctor } from "./doctor.ts";
-import { systemInfo, type InfoSources } from "./info.ts";
+import { readFixedFacts, systemInfo, type InfoSources } from "./info.ts";
 import type { System } from "./system.ts";
 
 export interface SystemOptions extends InfoSources {
@@ -18,36 +17,13 @@ export interface SystemOptions extends InfoSources {
 
 export function openSystem(options: SystemOptions): System {
   const { host, settings, set, networks, keeper, layers } = options;
+  const fixed = readFixedFacts(options.roots);
+  let asked: Promise<RuntimeVersions> | undefined;
+  const versions = (): Promise<RuntimeVersions> => (asked ??= readRuntimeVersions(settings.runtimes.values()));
   return {
-    info: () => Promise.resolve(systemInfo(options)),
+    info: async () => systemInfo(options, fixed, await versions()),
 
-    version: () =>
-      Promise.resolve({
-        Platform: { Name: "Tsubo" },
-        Components: [
-          {
-            Name: "Engine",
-            Version: VERSION,
-            Details: {
-              ApiVersion: API_VERSION,
-              Arch: host.architecture,
-              Experimental: "false",
-              KernelVersion: host.kernelRelease,
-              MinAPIVersion: MIN_API_VERSION,
-              Os: "linux",
-            },
-          },
-          { Name: "node", Version: process.version },
-        ],
-        Version: VERSION,
-        ApiVersion: API_VERSION,
-        MinAPIVersion: MIN_API_VERSION,
-        GitCommit: "",
-        GoVersion: "",
-        Os: "linux",
-        Arch: host.architecture,
-        KernelVersion: host.kernelRelease,
-      }),
+    version: async () => versionReport(host, await versions()),
 
     doctor: () =>
       runDoctor({

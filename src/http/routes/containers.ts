@@ -176,7 +176,7 @@ function wait(containers: Containers, { name, query, version, signal }: Call): A
   };
 }
 
-async function logs(containers: Containers, { name, query, version, signal }: Call): Promise<Answer> {
+async function logs(containers: Containers, { name, query, headers, version, signal }: Call): Promise<Answer> {
   const [stdout, stderr] = [query.flag("stdout"), query.flag("stderr")];
   if (!stdout && !stderr) throw new EngineError("invalid", "Bad parameters: you must choose at least one stream");
   const tail = query.text("tail");
@@ -193,6 +193,7 @@ async function logs(containers: Containers, { name, query, version, signal }: Ca
       details: query.flag("details"),
       // What is no number means all of it, and so does a negative one.
       tail: tail !== undefined && /^\d+$/.test(tail) ? Number(tail) : undefined,
+      mergeFrames: takesBytes(headers["user-agent"]),
     },
     signal,
   );
@@ -201,9 +202,21 @@ async function logs(containers: Containers, { name, query, version, signal }: Ca
     contentType: streamType(tty, version),
     async write(output) {
       output.flush();
-      for await (const chunk of frames) await output.write(chunk);
+      // What comes next is decoded while this is on its way.
+      let written: Promise<void> = Promise.resolve();
+      for await (const chunk of frames) {
+        await written;
+        written = output.write(chunk);
+        written.catch(() => undefined);
+      }
+      await written;
     },
   };
+}
+
+/** The two command lines copy a stream's bytes to their own output; what other clients do with a frame is not known. */
+function takesBytes(userAgent: string | undefined): boolean {
+  return /^(Docker|Tsubo)-Client\b/.test(userAgent ?? "");
 }
 
 async function attach(containers: Containers, { name, query, version }: Call): Promise<Answer> {
