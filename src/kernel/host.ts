@@ -35,7 +35,6 @@ export interface HostFacts {
   openFilesHardLimit: number;
   /** Our own `oom_score_adj`; without CAP_SYS_RESOURCE nobody we start can have a lower one. */
   oomScoreAdj: number;
-  ipv4Forwarding: boolean;
 }
 
 /** Sysctls that make the dropped capabilities of a network namespace painless (moby daemon/oci_linux.go). */
@@ -66,7 +65,6 @@ export function readHostFacts(cgroups: CgroupLayout = readCgroupLayout()): HostF
     sysctls: new Set([...UNPRIVILEGED_NETWORK_SYSCTLS.keys()].filter((name) => existsSync(`/proc/sys/${name.replaceAll(".", "/")}`))),
     openFilesHardLimit: parseHardLimit(readIfThere("/proc/self/limits"), "Max open files"),
     oomScoreAdj: Number(readIfThere("/proc/self/oom_score_adj")),
-    ipv4Forwarding: readIfThere("/proc/sys/net/ipv4/ip_forward").trim() === "1",
   };
 }
 

@@ -41,11 +41,12 @@ export async function resolveMounts(config: HostConfig, sources: MountSources): 
   const taken = new Set<string>();
   for (const destination of config.Tmpfs?.keys() ?? []) {
     checkDestination(destination);
-    taken.add(path.posix.normalize(destination));
+    taken.add(path.posix.resolve(destination));
   }
   for (const options of config.Tmpfs?.values() ?? []) mergeTmpfsOptions(options === "" ? [] : options.split(","));
   const claim = (mount: MountPoint): void => {
     if (taken.has(mount.destination)) throw invalid(`Duplicate mount point: ${mount.destination}`);
+    checkVolumeName(mount);
     taken.add(mount.destination);
     byDestination.set(mount.destination, mount);
   };
@@ -70,9 +71,9 @@ export function parseBind(spec: string, volumeDriver = ""): MountPoint {
   }
   const words = mode.split(",");
   const propagation = words.find((word) => PROPAGATIONS.has(word));
-  const common = { destination: path.posix.normalize(destination), mode, readOnly: words.includes("ro") };
+  const common = { destination: path.posix.resolve(destination), mode, readOnly: words.includes("ro") };
   if (source.startsWith("/")) {
-    return { ...common, type: "bind", name: "", source: path.posix.normalize(source), driver: "", propagation: propagation ?? "rprivate" };
+    return { ...common, type: "bind", name: "", source: path.posix.resolve(source), driver: "", propagation: propagation ?? "rprivate" };
   }
   if (propagation !== undefined) {
     throw invalid(
@@ -99,7 +100,7 @@ async function parseMountRequest(request: MountRequest): Promise<MountPoint> {
       if (value !== undefined && value !== "") throw new Error(`field ${name} must not be specified`);
     }
   };
-  const destination = path.posix.normalize(Target);
+  const destination = path.posix.resolve(Target);
   const empty = { name: "", source: "", driver: "", mode: "", propagation: "", destination, readOnly: ReadOnly };
   switch (Type) {
     case "bind": {
@@ -109,7 +110,7 @@ async function parseMountRequest(request: MountRequest): Promise<MountPoint> {
       forbid({ VolumeOptions, ImageOptions, TmpfsOptions });
       checkAbsolute(Source);
       if (BindOptions?.CreateMountpoint !== true) await checkExists(Source);
-      return { ...empty, type: "bind", source: path.posix.normalize(Source), propagation: propagation === "" ? "rprivate" : propagation };
+      return { ...empty, type: "bind", source: path.posix.resolve(Source), propagation: propagation === "" ? "rprivate" : propagation };
     }
     case "volume": {
       forbid({ BindOptions, ImageOptions, TmpfsOptions });
@@ -128,6 +129,18 @@ async function parseMountRequest(request: MountRequest): Promise<MountPoint> {
       throw new Error("image mounts are not there yet");
     default:
       throw new Error("mount type unknown");
+  }
+}
+
+/** Two characters at least, as volumes of the driver `local` are named; none for one without a name. */
+const VOLUME_NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/;
+
+function checkVolumeName({ type, name }: MountPoint): void {
+  if (type !== "volume") return;
+  if (name.length === 1) throw invalid(`create ${name}: volume name is too short, names should be at least two alphanumeric characters`);
+  if (name !== "" && !VOLUME_NAME.test(name)) {
+    const allowed = `includes invalid characters for a local volume name, only "[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed`;
+    throw invalid(`create ${name}: "${name}" ${allowed}. If you intended to pass a host directory, use absolute path`);
   }
 }
 

@@ -15,6 +15,7 @@ import { mergeLogConfig, type LogConfig } from "../logs/log-options.ts";
 import { resolveMounts } from "./binds.ts";
 import { checkConfig, checkHostConfig, checkNetworking, checkNetworkMode } from "./config-checks.ts";
 import type { Container, MountPoint } from "./container.ts";
+import type { ContainerDefaults } from "./context.ts";
 import { commandOf, mergeConfig } from "./merge-config.ts";
 import { sharedContainer } from "./namespace-modes.ts";
 import { canHaveOomScore, maskedPaths, READONLY_PATHS } from "./oci-spec.ts";
@@ -39,6 +40,7 @@ export interface CreateSettings {
   runtimes: ReadonlyMap<string, unknown>;
   defaultRuntime: string;
   logs: LogConfig;
+  defaults: Pick<ContainerDefaults, "shmSizeBytes" | "ipcMode" | "cgroupnsMode">;
 }
 
 export interface CheckedCreate {
@@ -52,8 +54,6 @@ export interface CheckedCreate {
   mounts: MountPoint[];
   warnings: string[];
 }
-
-export const DEFAULT_SHM_BYTES = 64 * 1024 * 1024;
 
 export async function checkCreate(input: CreateInput): Promise<CheckedCreate> {
   const { body, host, settings } = input;
@@ -101,7 +101,7 @@ function withNetworkName(hostConfig: HostConfig, networking: NetworkingConfig): 
 }
 
 /** Writes down what was left open (moby adaptContainerSettings and createContainerOSSpecificSettings). */
-function withDefaults(asked: HostConfig, { host, containers }: CreateInput, warnings: string[]): HostConfig {
+function withDefaults(asked: HostConfig, { host, containers, settings: { defaults } }: CreateInput, warnings: string[]): HostConfig {
   const { Privileged, RestartPolicy, ShmSize, Memory, MemorySwap, IpcMode, CgroupnsMode } = asked;
   const byId = (mode: string): string => {
     const id = containers.find(sharedContainer(mode) ?? "")?.id;
@@ -114,12 +114,12 @@ function withDefaults(asked: HostConfig, { host, containers }: CreateInput, warn
   const result: HostConfig = {
     ...asked,
     RestartPolicy: { ...RestartPolicy, Name: RestartPolicy.Name === "" ? "no" : RestartPolicy.Name },
-    ShmSize: ShmSize > 0 ? ShmSize : DEFAULT_SHM_BYTES,
+    ShmSize: ShmSize > 0 ? ShmSize : defaults.shmSizeBytes,
     MemorySwap: Memory > 0 && BigInt(MemorySwap) === 0n ? twice(Memory) : MemorySwap,
     NetworkMode: byId(asked.NetworkMode),
-    IpcMode: IpcMode === "" ? "private" : byId(IpcMode),
+    IpcMode: IpcMode === "" ? defaults.ipcMode : byId(IpcMode),
     PidMode: byId(asked.PidMode),
-    CgroupnsMode: CgroupnsMode === "" ? (host.cgroups.mode === "v2" ? "private" : "host") : CgroupnsMode,
+    CgroupnsMode: CgroupnsMode === "" ? defaultCgroupNamespace(Privileged, host, defaults) : CgroupnsMode,
     OomKillDisable: asked.OomKillDisable ?? false,
     OomScoreAdj: canScore ? asked.OomScoreAdj : 0,
     MaskedPaths: asked.MaskedPaths ?? (Privileged ? undefined : maskedPaths(host)),
@@ -134,6 +134,13 @@ function withDefaults(asked: HostConfig, { host, containers }: CreateInput, warn
     result.SecurityOpt = [...(asked.SecurityOpt ?? []), "label=disable"];
   }
   return result;
+}
+
+/** v2 has a private one even for privileged containers; on v1 those get the host's. */
+function defaultCgroupNamespace(privileged: boolean, host: HostFacts, defaults: CreateSettings["defaults"]): string {
+  const isUnified = host.cgroups.mode === "v2";
+  if (privileged && !isUnified) return "host";
+  return defaults.cgroupnsMode ?? (isUnified ? "private" : "host");
 }
 
 function twice(value: number | bigint): number | bigint {

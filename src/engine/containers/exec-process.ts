@@ -11,7 +11,7 @@ import {
   ociUser,
   type OciProcess,
 } from "./oci-process.ts";
-import { canHaveOomScore, capabilitiesOf } from "./oci-spec.ts";
+import { canHaveOomScore, capabilitiesOf, type SpecDefaults } from "./oci-spec.ts";
 import { parseSecurityOptions } from "./security-options.ts";
 import type { ProcessUser } from "./user.ts";
 
@@ -21,13 +21,14 @@ export interface ExecProcessInput {
   /** Of the exec, or else of the container. */
   user: ProcessUser;
   host: HostFacts;
+  defaults: SpecDefaults;
 }
 
 /**
  * The `process` of an exec: like the container's own but for what the exec says. `--privileged` gives it all capabilities and nothing
  * else: seccomp, AppArmor and namespaces stay the container's.
  */
-export function buildExecProcess({ container, config, user, host }: ExecProcessInput): OciProcess {
+export function buildExecProcess({ container, config, user, host, defaults }: ExecProcessInput): OciProcess {
   const { hostConfig } = container;
   const security = parseSecurityOptions(hostConfig.SecurityOpt ?? []);
   const appArmor = chooseAppArmor({ option: security.appArmor, privileged: hostConfig.Privileged }, host);
@@ -42,8 +43,8 @@ export function buildExecProcess({ container, config, user, host }: ExecProcessI
     env: mergeEnvironment(ofContainer, config.Env ?? []),
     cwd: workingDir === "" ? "/" : workingDir,
     capabilities: ociCapabilities(config.Privileged ? [...host.capabilities] : capabilitiesOf(container, host)),
-    rlimits: buildRlimits(hostConfig, host),
-    ...(security.noNewPrivileges ? { noNewPrivileges: true } : {}),
+    rlimits: buildRlimits(hostConfig, host, defaults.ulimits),
+    ...((security.noNewPrivileges ?? defaults.noNewPrivileges) ? { noNewPrivileges: true } : {}),
     ...(appArmor === undefined ? {} : { apparmorProfile: appArmor }),
     ...(canHaveOomScore(hostConfig.OomScoreAdj, host) ? { oomScoreAdj: hostConfig.OomScoreAdj } : {}),
   };

@@ -123,7 +123,7 @@ async function launch(context: ContainerContext, container: Container, exec: Exe
       containerId: container.id,
       execId: exec.id,
       runtime: runtimeOf(context, container),
-      process: { ...buildExecProcess({ container, config, user, host: context.host }) },
+      process: { ...buildExecProcess({ container, config, user, host: context.host, defaults: context.settings.defaults }) },
       tty: config.Tty,
       openStdin: config.AttachStdin,
       consoleSize: rows && columns ? { rows, columns } : undefined,

@@ -1,3 +1,5 @@
+import path from "node:path";
+
 import type { HostConfig, MountRequest } from "../../api/container-config.ts";
 import { EngineError } from "../../base/errors.ts";
 import type { Container, MountPoint } from "./container.ts";
@@ -78,7 +80,7 @@ function defaultMounts(config: HostConfig, writableCgroups: boolean): OciMount[]
 
 function userMounts(input: MountInput): OciMount[] {
   const { hostConfig, mounts } = input.container;
-  const requests = new Map((hostConfig.Mounts ?? []).map((request) => [request.Target, request]));
+  const requests = new Map((hostConfig.Mounts ?? []).map((request) => [path.posix.resolve(request.Target), request]));
   const result = mounts.map((mount) =>
     mount.type === "tmpfs"
       ? tmpfsMount(mount.destination, tmpfsOptionsOfMount(requests.get(mount.destination)))

@@ -1,6 +1,7 @@
 import type { Int64 } from "../../api/decode.ts";
 import type { HostConfig } from "../../api/container-config.ts";
 import type { HostFacts } from "../../kernel/host.ts";
+import type { ContainerDefaults } from "./context.ts";
 import type { ProcessUser } from "./user.ts";
 
 /** `process` of the OCI runtime-spec: a container's first process, or one that exec adds. */
@@ -37,16 +38,17 @@ export function ociCapabilities(names: readonly string[]): OciProcess["capabilit
   return { bounding: [...names], effective: [...names], permitted: [...names] };
 }
 
-export function buildRlimits(config: HostConfig, host: HostFacts): OciProcess["rlimits"] {
+/** The container's limits, under them the daemon's, and under those our own for open files. */
+export function buildRlimits(config: HostConfig, host: HostFacts, daemonUlimits: ContainerDefaults["ulimits"]): OciProcess["rlimits"] {
   const hard = Math.min(OPEN_FILES.hard, host.openFilesHardLimit);
-  const rlimits: OciProcess["rlimits"] = [];
-  if (!config.Ulimits?.some(({ Name }) => Name === "nofile")) {
-    rlimits.push({ type: "RLIMIT_NOFILE", soft: Math.min(OPEN_FILES.soft, hard), hard });
-  }
-  for (const { Name, Soft, Hard } of config.Ulimits ?? []) {
-    rlimits.push({ type: `RLIMIT_${Name.toUpperCase()}`, soft: unsigned(Soft), hard: unsigned(Hard) });
-  }
-  return rlimits;
+  const byName = new Map<string, { soft: Int64; hard: Int64 }>([["nofile", { soft: Math.min(OPEN_FILES.soft, hard), hard }]]);
+  for (const { name, soft, hard } of daemonUlimits) byName.set(name, { soft, hard });
+  for (const { Name, Soft, Hard } of config.Ulimits ?? []) byName.set(Name, { soft: Soft, hard: Hard });
+  return [...byName].map(([name, limit]) => ({
+    type: `RLIMIT_${name.toUpperCase()}`,
+    soft: unsigned(limit.soft),
+    hard: unsigned(limit.hard),
+  }));
 }
 
 function unsigned(value: Int64): Int64 {

@@ -3,6 +3,7 @@ import path from "node:path";
 import { kernelIsAtLeast, UNPRIVILEGED_NETWORK_SYSCTLS, type HostFacts } from "../../kernel/host.ts";
 import { chooseCapabilities } from "./capabilities.ts";
 import type { Container } from "./container.ts";
+import type { ContainerDefaults } from "./context.ts";
 import type { DeviceFacts } from "./host-devices.ts";
 import { namespaceMode } from "./namespace-modes.ts";
 import { buildDevices, type OciDevice } from "./oci-devices.ts";
@@ -66,7 +67,11 @@ export interface SpecInput {
   cgroupParent: string;
   /** The host's init program, for `--init`. */
   initPath: string | undefined;
+  /** The daemon's configuration for what a container leaves open. */
+  defaults: SpecDefaults;
 }
+
+export type SpecDefaults = Pick<ContainerDefaults, "ulimits" | "init" | "noNewPrivileges" | "seccompProfile">;
 
 const OCI_VERSION = "1.0.2";
 
@@ -96,9 +101,10 @@ export function buildSpec(input: SpecInput): OciSpec {
   const { config, hostConfig } = container;
   const security = parseSecurityOptions(hostConfig.SecurityOpt ?? []);
   const capabilities = capabilitiesOf(container, host);
-  const seccomp = chooseSeccomp({ option: security.seccomp, privileged: hostConfig.Privileged, capabilities }, host);
+  const seccompRequest = { option: security.seccomp, privileged: hostConfig.Privileged, capabilities };
+  const seccomp = chooseSeccomp(seccompRequest, host, input.defaults.seccompProfile);
   const devices = buildDevices(hostConfig, input.devices);
-  const initPath = wantsInit(container) ? input.initPath : undefined;
+  const initPath = wantsInit(container, input.defaults) ? input.initPath : undefined;
   const propagation = rootPropagation(container.mounts);
   return {
     ociVersion: OCI_VERSION,
@@ -141,11 +147,11 @@ export function capabilitiesOf(container: Container, host: HostFacts): string[] 
 }
 
 /** `--init` says nothing in a pid namespace that has its init already. */
-function wantsInit(container: Container): boolean {
-  return container.hostConfig.Init === true && namespaceMode(container.hostConfig.PidMode) === "own";
+function wantsInit(container: Container, defaults: SpecDefaults): boolean {
+  return (container.hostConfig.Init ?? defaults.init) && namespaceMode(container.hostConfig.PidMode) === "own";
 }
 
-function buildProcess({ container, host, user }: SpecInput, capabilities: string[], withInit: boolean): OciProcess {
+function buildProcess({ container, host, user, defaults }: SpecInput, capabilities: string[], withInit: boolean): OciProcess {
   const { config, hostConfig, command } = container;
   const security = parseSecurityOptions(hostConfig.SecurityOpt ?? []);
   const appArmor = chooseAppArmor({ option: security.appArmor, privileged: hostConfig.Privileged }, host);
@@ -158,8 +164,8 @@ function buildProcess({ container, host, user }: SpecInput, capabilities: string
     env: buildEnvironment({ hostname: config.Hostname, tty: config.Tty }, config.Env ?? []),
     cwd: config.WorkingDir === "" ? "/" : config.WorkingDir,
     capabilities: ociCapabilities(capabilities),
-    rlimits: buildRlimits(hostConfig, host),
-    ...(security.noNewPrivileges ? { noNewPrivileges: true } : {}),
+    rlimits: buildRlimits(hostConfig, host, defaults.ulimits),
+    ...((security.noNewPrivileges ?? defaults.noNewPrivileges) ? { noNewPrivileges: true } : {}),
     ...(appArmor === undefined ? {} : { apparmorProfile: appArmor }),
     ...(canHaveOomScore(hostConfig.OomScoreAdj, host) ? { oomScoreAdj: hostConfig.OomScoreAdj } : {}),
   };

@@ -1,5 +1,6 @@
 import { parseJson } from "../../api/json.ts";
 import { EngineError, messageOf } from "../../base/errors.ts";
+import type { ContainerDefaults } from "./context.ts";
 import { kernelIsAtLeast, parseKernelVersion } from "../../kernel/host.ts";
 import defaultProfile from "./seccomp-default.json" with { type: "json" };
 
@@ -62,19 +63,29 @@ export interface SeccompHost {
   kernel: { major: number; minor: number };
 }
 
-/** What the option `seccomp=` of a container means; undefined: no filter. `capabilities` is the final bounding set. */
+/**
+ * The profile that the option `seccomp=` of a container names, or else the daemon's; undefined: no filter. `capabilities` is the final
+ * bounding set.
+ */
 export function chooseSeccomp(
   container: { option: string; privileged: boolean; capabilities: readonly string[] },
   host: SeccompHost & { seccomp: boolean },
+  daemonProfile: ContainerDefaults["seccompProfile"],
 ): OciSeccomp | undefined {
-  const { option, privileged, capabilities } = container;
-  if (option === "unconfined" || (privileged && option === "")) return undefined;
-  const custom = option !== "" && option !== "builtin";
+  const { privileged, capabilities } = container;
+  if (privileged && container.option === "") return undefined;
+  const option = container.option === "" ? optionOf(daemonProfile) : container.option;
+  if (option === "unconfined") return undefined;
+  const custom = option !== "builtin";
   if (!host.seccomp && !privileged) {
     if (custom) throw new EngineError("system", "seccomp is not enabled in your kernel, cannot run a custom seccomp profile");
     return undefined;
   }
   return compileSeccomp(custom ? parseSeccompProfile(option) : DEFAULT_PROFILE, capabilities, host);
+}
+
+function optionOf(profile: ContainerDefaults["seccompProfile"]): string {
+  return profile.kind === "custom" ? profile.json : profile.kind;
 }
 
 // The file is what the interface says; TypeScript's inference makes a union with a member per rule of it.

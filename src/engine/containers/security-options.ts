@@ -2,7 +2,8 @@ import { EngineError } from "../../base/errors.ts";
 
 /** `HostConfig.SecurityOpt`, read. */
 export interface SecurityOptions {
-  noNewPrivileges: boolean;
+  /** Undefined: as the daemon's configuration says. */
+  noNewPrivileges: boolean | undefined;
   /** Undefined: as `privileged` says. */
   writableCgroups: boolean | undefined;
   /** Empty: the default profile; `unconfined`, `builtin`, or a profile's JSON text (the CLI sends the file's content). */
@@ -15,7 +16,7 @@ export interface SecurityOptions {
 
 /** Reads the options, or refuses one in Docker's words. `name:value` is the old way of writing `name=value`. */
 export function parseSecurityOptions(options: readonly string[]): SecurityOptions {
-  const result: SecurityOptions = { noNewPrivileges: false, writableCgroups: undefined, seccomp: "", appArmor: "", labels: [] };
+  const result: SecurityOptions = { noNewPrivileges: undefined, writableCgroups: undefined, seccomp: "", appArmor: "", labels: [] };
   for (const option of options) {
     if (option === "no-new-privileges") {
       result.noNewPrivileges = true;

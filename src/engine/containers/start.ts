@@ -6,6 +6,7 @@ import { EngineError, messageOf } from "../../base/errors.ts";
 import { failpoint } from "../../base/failpoint.ts";
 import { Undo } from "../../base/undo.ts";
 import { paths } from "../../store/roots.ts";
+import { ensureBindSources } from "./bind-sources.ts";
 import { statusOf, type Container } from "./container.ts";
 import { publishContainerEvent, publishNetworkEvent, type ContainerContext } from "./context.ts";
 import { keeperSpecOf } from "./keeper-spec.ts";
@@ -68,6 +69,7 @@ async function startLocked(context: ContainerContext, container: Container): Pro
   await layers.mountWritable(container.id, container.chainId, rootfs, { volatile: container.hostConfig.AutoRemove });
   failpoint("containers.start.mounted");
 
+  await ensureBindSources(container);
   undo.defer("leaving the networks", () => networks.leave(container.id));
   const network = await joinNetworks(context, container);
   failpoint("containers.start.joined");
@@ -82,6 +84,7 @@ async function startLocked(context: ContainerContext, container: Container): Pro
     files: network.files,
     cgroupParent: context.settings.cgroupParent,
     initPath: context.settings.initPath,
+    defaults: context.settings.defaults,
   });
   await writeFile(path.join(paths.bundle(roots, container.id), "config.json"), encodeJson(spec), { mode: 0o600 });
   failpoint("containers.start.bundle");
