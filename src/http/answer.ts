@@ -36,7 +36,7 @@ export function writeError(
 ): void {
   const { status, message, unexpected } = failureOf(error);
   if (unexpected) log.error({ err: error, request: request.what }, message);
-  else if (status >= 500) log.error({ request: request.what, status }, message);
+  else if (status === 500) log.error({ request: request.what, status }, message);
   if (response.headersSent || response.destroyed) {
     response.destroy();
     return;
