@@ -1,6 +1,6 @@
-import { formatTime, ZERO_TIME } from "../base/time.ts";
-import type { Image } from "../engine/images/images.ts";
+import { formatTime, parseTimestamp, ZERO_TIME } from "../base/time.ts";
 import type { HistoryEntry } from "../engine/images/image-config.ts";
+import type { Image, Images } from "../engine/images/images.ts";
 
 /** An image in the shapes of the Engine API 1.50. */
 
@@ -11,7 +11,7 @@ export function imageSummary(image: Image): Record<string, unknown> {
     Created: seconds(image.createdNs),
     Id: image.id,
     Labels: image.config.config?.Labels ?? {},
-    ParentId: "",
+    ParentId: image.parent ?? "",
     RepoDigests: image.digests,
     RepoTags: image.tags,
     SharedSize: -1,
@@ -20,13 +20,13 @@ export function imageSummary(image: Image): Record<string, unknown> {
 }
 
 /** `ImageInspect`. */
-export function imageInspect(image: Image): Record<string, unknown> {
+export function imageInspect(image: Image, layers: ReturnType<Images["layersOf"]>): Record<string, unknown> {
   const { config } = image;
   return {
     Id: image.id,
     RepoTags: image.tags,
     RepoDigests: image.digests,
-    Parent: "",
+    Parent: image.parent ?? "",
     Comment: config.comment ?? lastComment(config.history ?? []),
     Created: config.created ?? "",
     DockerVersion: config.docker_version ?? "",
@@ -37,7 +37,7 @@ export function imageInspect(image: Image): Record<string, unknown> {
     Os: config.os,
     ...(config["os.version"] === undefined || config["os.version"] === "" ? {} : { OsVersion: config["os.version"] }),
     Size: image.sizeBytes,
-    GraphDriver: { Name: "overlay2", Data: null },
+    GraphDriver: { Name: layers.driver, Data: layers.data },
     RootFS: { Type: "layers", ...(config.rootfs.diff_ids.length > 0 ? { Layers: config.rootfs.diff_ids } : {}) },
     Metadata: { LastTagTime: image.lastTaggedNs === 0n ? ZERO_TIME : formatTime(image.lastTaggedNs) },
   };
@@ -47,19 +47,20 @@ function lastComment(history: HistoryEntry[]): string {
   return history.at(-1)?.comment ?? "";
 }
 
-/** `HistoryResponseItem`s, newest first. Only the newest step is an image that has an id. */
-export function imageHistory(image: Image): Record<string, unknown>[] {
+/** `HistoryResponseItem`s, newest first: each step with the size of the layer it made. Only the newest step is an image that has an id. */
+export function imageHistory(image: Image, layers: ReturnType<Images["layersOf"]>): Record<string, unknown>[] {
+  const sizesBytes = [...layers.sizesBytes];
   const steps = (image.config.history ?? []).map((step) => ({
     Id: "<missing>",
-    Created: step.created === undefined ? 0 : Math.floor(Date.parse(step.created) / 1000),
+    Created: seconds(parseTimestamp(step.created ?? "") ?? 0n),
     CreatedBy: step.created_by ?? "",
-    Tags: null as string[] | null,
-    Size: 0,
+    Tags: null,
+    Size: step.empty_layer === true ? 0 : (sizesBytes.shift() ?? 0),
     Comment: step.comment ?? "",
   }));
-  const newest = steps.at(-1);
-  if (newest !== undefined) Object.assign(newest, { Id: image.id, Tags: image.tags.length > 0 ? image.tags : null });
-  return steps.toReversed();
+  return steps
+    .toReversed()
+    .map((step, index) => (index === 0 ? { ...step, Id: image.id, Tags: image.tags.length > 0 ? image.tags : null } : step));
 }
 
 function seconds(ns: bigint): number {

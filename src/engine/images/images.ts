@@ -21,6 +21,9 @@ export interface Images {
   /** Untags or deletes by Docker's rules. Answers what was done, in order. */
   remove(nameOrId: string, options: { force: boolean; noPrune: boolean }): Promise<({ Untagged: string } | { Deleted: string })[]>;
 
+  /** The sizes of an image's layers, lowest first, and what the layer driver has to tell of the uppermost. */
+  layersOf(image: Image): { driver: string; data: Record<string, string>; sizesBytes: number[] };
+
   /** The exact bytes of an image's config, or of a manifest it came with. */
   readBlob(digest: string): Promise<Buffer>;
 

@@ -112,6 +112,11 @@ export function openImages(options: ImagesOptions): Images {
     import: (request, progress, signal) => importImage(engine, request, progress, signal),
     tag: (nameOrId, repository, tag) => tagImage(engine, nameOrId, repository, tag),
     remove: (nameOrId, removeOptions) => removeImage(engine, nameOrId, removeOptions),
+    layersOf: (image) => ({
+      driver: layers.name,
+      data: image.chainId === undefined ? {} : layers.inspect(image.chainId),
+      sizesBytes: chainIdsOf(image.config.rootfs.diff_ids).map((chainId) => layers.describe(chainId)?.bytes ?? 0),
+    }),
     readBlob: (digest) => blobs.read(digest),
     ensureEmbedded: () => ensureEmbeddedBusybox(engine),
     collectLayers: () => collectLayers(engine),

@@ -21,13 +21,19 @@ export function imageRoutes(images: Images): Route[] {
       method: "GET",
       path: "/images/{name:.*}/history",
       operation: "ImageHistory",
-      handle: ({ name }) => json(imageHistory(images.get(name))),
+      handle: ({ name }) => {
+        const image = images.get(name);
+        return json(imageHistory(image, images.layersOf(image)));
+      },
     },
     {
       method: "GET",
       path: "/images/{name:.*}/json",
       operation: "ImageInspect",
-      handle: ({ name, version }) => json(adaptImage(imageInspect(images.get(name)), version)),
+      handle: ({ name, version }) => {
+        const image = images.get(name);
+        return json(adaptImage(imageInspect(image, images.layersOf(image)), version));
+      },
     },
     notYet("POST", "/images/load", "ImageLoad"),
     {
@@ -93,8 +99,7 @@ function importImage(images: Images, { query, version, body, signal }: Call): An
   };
   return progressAnswer(async (progress) => {
     const tar = source === "-" ? body.stream() : await download(source, progress, signal);
-    const image = await images.import({ ...request, tar }, progress, signal);
-    progress({ status: image.id });
+    await images.import({ ...request, tar }, progress, signal);
   });
 }
 
