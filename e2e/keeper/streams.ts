@@ -26,6 +26,7 @@ export async function readFrames(stream: Duplex): Promise<Received> {
 export async function readAll(stream: Duplex): Promise<Buffer> {
   const chunks: Buffer[] = [];
   stream.on("data", (chunk: Buffer) => chunks.push(chunk));
+  stream.resume();
   await new Promise<void>((resolve, reject) => {
     stream.once("end", resolve);
     stream.once("error", reject);

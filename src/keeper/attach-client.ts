@@ -1,4 +1,5 @@
 import type { Socket } from "node:net";
+import type { Chunk } from "./buffers.ts";
 import { frameHeader, type OutputStream } from "./frames.ts";
 import type { AttachOptions } from "./keeper.ts";
 import { SpillFile } from "./spill-file.ts";
@@ -40,16 +41,17 @@ export class AttachClient {
     });
   }
 
-  /** Gives it a piece of output, which must not change afterwards. A promise: the target has to wait for it. */
-  send(stream: OutputStream, bytes: Buffer): Promise<void> | undefined {
+  /** Gives it a piece of output, a part of `chunk`. A promise: the target has to wait for it. */
+  send(stream: OutputStream, bytes: Buffer, chunk: Chunk): Promise<void> | undefined {
     if (this.#gone || this.#ending || !this.options[stream]) return undefined;
     const header = this.#raw ? undefined : frameHeader(stream, bytes.length);
     if (this.#spill !== undefined || this.#socket.writableLength > QUEUE_LIMIT_BYTES) {
-      return this.#spillOver(header === undefined ? bytes : Buffer.concat([header, bytes]));
+      return this.#spillOver(header === undefined ? Buffer.from(bytes) : Buffer.concat([header, bytes]));
     }
     this.#socket.cork();
     if (header) this.#socket.write(header);
-    this.#socket.write(bytes);
+    chunk.hold();
+    this.#socket.write(bytes, chunk.release);
     this.#socket.uncork();
     return undefined;
   }

@@ -4,11 +4,18 @@ import { codeOf, messageOf } from "../base/errors.ts";
 import { failpoint } from "../base/failpoint.ts";
 import type { Log } from "../base/log.ts";
 import { formatTime, nowNs } from "../base/time.ts";
+import { BufferPool } from "./buffers.ts";
 import type { OutputStream } from "./frames.ts";
 import type { LogDestination } from "./keeper.ts";
 import { encodeRecords, recordTail } from "./log-lines.ts";
 
 const LOG_MODE = 0o640;
+const NEWLINE = 0x0a;
+/** Room for what one turn of output grows to in the log, but for very short lines. */
+const ROOM_BYTES = 256 * 1024;
+const ROOMS = 4;
+const NOTE_BYTES = 512;
+const room = new BufferPool(ROOM_BYTES, ROOMS);
 /** How far back from its end a log is searched for the end of its last whole record. */
 const TORN_LIMIT_BYTES = 1024 * 1024;
 
@@ -41,9 +48,14 @@ export class LogWriter {
     this.#sizeBytes = dropTornRecord(this.#descriptor);
   }
 
-  /** Writes output as records; resolves when it is in the file (or lost, with a note). `bytes` must not change meanwhile. */
+  /** Writes output as records; resolves when it is in the file (or lost, with a note). `bytes` are the caller's again at once. */
   write(stream: OutputStream, bytes: Buffer): Promise<void> {
-    this.#tail = this.#tail.then(() => this.#write(stream, bytes));
+    const { buffer, sizeBytes } = encodeRecords(bytes, this.#recordTail(stream), room.take());
+    const outputBytes = bytes.length;
+    this.#tail = this.#tail.then(async () => {
+      await this.#write(buffer.subarray(0, sizeBytes), outputBytes);
+      room.give(buffer);
+    });
     return this.#tail;
   }
 
@@ -56,29 +68,26 @@ export class LogWriter {
     closeSync(this.#descriptor);
   }
 
-  async #write(stream: OutputStream, bytes: Buffer): Promise<void> {
-    const time = formatTime(nowNs());
-    const text = encodeRecords(bytes, recordTail(stream, this.#attributes, time));
-    const note = this.#lost === undefined ? "" : this.#noteOfLoss(this.#lost, time);
+  async #write(records: Buffer, outputBytes: number): Promise<void> {
     try {
-      await this.#append(note + text);
+      await this.#append(this.#lost === undefined ? records : Buffer.concat([this.#noteOfLoss(this.#lost), records]));
       this.#lost = undefined;
     } catch (error) {
       if (this.#lost === undefined) this.#log.warn({ file: this.#destination.path, error: messageOf(error) }, "output is not logged");
-      this.#lost = { bytes: (this.#lost?.bytes ?? 0) + bytes.length, reason: codeOf(error) ?? messageOf(error) };
+      this.#lost = { bytes: (this.#lost?.bytes ?? 0) + outputBytes, reason: codeOf(error) ?? messageOf(error) };
     }
   }
 
-  async #append(text: string): Promise<void> {
+  async #append(records: Buffer): Promise<void> {
     const { maxSizeBytes } = this.#destination;
-    for (let start = 0; start < text.length;) {
+    for (let start = 0; start < records.length;) {
       if (maxSizeBytes !== undefined && this.#sizeBytes >= maxSizeBytes) await this.#rotate();
-      let end = text.length;
+      let end = records.length;
       if (maxSizeBytes !== undefined && this.#sizeBytes + end - start > maxSizeBytes) {
-        const full = text.indexOf("\n", start + maxSizeBytes - this.#sizeBytes - 1);
+        const full = records.indexOf(NEWLINE, start + maxSizeBytes - this.#sizeBytes - 1);
         if (full >= 0) end = full + 1;
       }
-      await this.#appendWhole(Buffer.from(start === 0 && end === text.length ? text : text.slice(start, end), "latin1"));
+      await this.#appendWhole(records.subarray(start, end));
       start = end;
     }
   }
@@ -125,9 +134,14 @@ export class LogWriter {
     }
   }
 
-  #noteOfLoss(lost: { bytes: number; reason: string }, time: string): string {
+  #noteOfLoss(lost: { bytes: number; reason: string }): Buffer {
     const text = `tsubo: ${lost.bytes} bytes of output were lost here: the log could not be written (${lost.reason})\n`;
-    return encodeRecords(Buffer.from(text), recordTail("stderr", this.#attributes, time));
+    const { buffer, sizeBytes } = encodeRecords(Buffer.from(text), this.#recordTail("stderr"), Buffer.alloc(NOTE_BYTES));
+    return buffer.subarray(0, sizeBytes);
+  }
+
+  #recordTail(stream: OutputStream): Buffer {
+    return recordTail(stream, this.#attributes, formatTime(nowNs()));
   }
 }
 
@@ -136,8 +150,8 @@ function dropTornRecord(descriptor: number): number {
   const { size } = fstatSync(descriptor);
   const tail = Buffer.alloc(Math.min(size, TORN_LIMIT_BYTES));
   readSync(descriptor, tail, 0, tail.length, size - tail.length);
-  const wholeBytes = size - tail.length + tail.lastIndexOf(0x0a) + 1;
-  if (wholeBytes === size || (tail.lastIndexOf(0x0a) < 0 && size > TORN_LIMIT_BYTES)) return size;
+  const wholeBytes = size - tail.length + tail.lastIndexOf(NEWLINE) + 1;
+  if (wholeBytes === size || (tail.lastIndexOf(NEWLINE) < 0 && size > TORN_LIMIT_BYTES)) return size;
   ftruncateSync(descriptor, wholeBytes);
   return wholeBytes;
 }

@@ -1,5 +1,6 @@
 import { discard, readSome, tee } from "../kernel/fifo.ts";
 import type { Readiness } from "../kernel/poller.ts";
+import { Chunk, type BufferPool } from "./buffers.ts";
 import type { OutputStream } from "./frames.ts";
 import { recordableBytes } from "./log-lines.ts";
 
@@ -12,17 +13,17 @@ const SHORT_LINE_BYTES = 16;
 const HOLD_MS = 1000;
 
 export interface OutputSink {
-  /** Gives clients bytes they have not had yet. A promise: wait before sending more. */
-  forward(stream: OutputStream, bytes: Buffer): Promise<void> | undefined;
-  /** Writes whole records' worth of bytes to the log; resolves when they are in the file. Undefined: there is no log. */
+  /** Gives clients bytes they have not had yet, a part of `chunk`. A promise: wait before sending more. */
+  forward(stream: OutputStream, bytes: Buffer, chunk: Chunk): Promise<void> | undefined;
+  /** Writes whole records' worth of bytes, encoded before it returns; resolves when they are in the file. Undefined: there is no log. */
   log: ((stream: OutputStream, bytes: Buffer) => Promise<void>) | undefined;
 }
 
-/** What all outputs of a keeper share: a pipe to look through, a place to throw things away, a buffer of TURN_BYTES to read into. */
+/** What all outputs of a keeper share: a pipe to look through, a place to throw things away, buffers of TURN_BYTES to read into. */
 export interface OutputTools {
   scratch: { reader: number; writer: number };
   nullDevice: number;
-  buffer: Buffer;
+  buffers: BufferPool;
 }
 
 /**
@@ -133,17 +134,22 @@ export class Output {
   }
 
   async #turn(): Promise<"more" | "waiting" | "ended" | "abandoned"> {
-    const head = this.#look();
-    if (head === "nothing" && !this.#finishing) return "waiting";
-    const bytes = typeof head === "string" ? Buffer.alloc(0) : head;
-    const fresh = bytes.subarray(this.#forwardedBytes);
-    const slow = fresh.length > 0 ? this.#sink.forward(this.#stream, fresh) : undefined;
-    const taken = await this.#record(bytes);
-    if (slow !== undefined) await slow;
-    if (head === "end") return "ended";
-    if (head === "nothing") return "abandoned";
-    if (taken === 0) this.#holdBack();
-    return taken > 0 ? "more" : "waiting";
+    const chunk = new Chunk(this.#tools.buffers);
+    try {
+      const size = this.#look(chunk.buffer.subarray(0, this.#turnBytes));
+      if (size === undefined && !this.#finishing) return "waiting";
+      const bytes = chunk.buffer.subarray(0, size ?? 0);
+      const fresh = bytes.subarray(this.#forwardedBytes);
+      const slow = fresh.length > 0 ? this.#sink.forward(this.#stream, fresh, chunk) : undefined;
+      const taken = await this.#record(bytes);
+      if (slow !== undefined) await slow;
+      if (size === undefined) return "abandoned";
+      if (size === 0) return "ended";
+      if (taken === 0) this.#holdBack();
+      return taken > 0 ? "more" : "waiting";
+    } finally {
+      chunk.release();
+    }
   }
 
   /** Logs what is ready of `bytes`, and takes it from the pipe; gives how much was taken. */
@@ -175,19 +181,13 @@ export class Output {
     }, HOLD_MS);
   }
 
-  /** What there is: in a pipe all at its head, which stays there; else the next bytes, taken. */
-  #look(): Buffer | "nothing" | "end" {
-    const { scratch, buffer } = this.#tools;
-    const room = buffer.subarray(0, this.#turnBytes);
-    let size: number | undefined;
-    if (this.#peeks) {
-      size = tee(this.#descriptor, scratch.writer, this.#turnBytes);
-      for (let read = 0; size !== undefined && read < size;) read += readSome(scratch.reader, room.subarray(read)) ?? 0;
-    } else {
-      size = readSome(this.#descriptor, room);
-    }
-    if (size === undefined) return "nothing";
-    return size === 0 ? "end" : Buffer.from(room.subarray(0, size));
+  /** Reads what there is: in a pipe all at its head, which stays there; else the next bytes, taken. */
+  #look(room: Buffer): number | undefined {
+    if (!this.#peeks) return readSome(this.#descriptor, room);
+    const { scratch } = this.#tools;
+    const size = tee(this.#descriptor, scratch.writer, room.length);
+    for (let read = 0; size !== undefined && read < size;) read += readSome(scratch.reader, room.subarray(read)) ?? 0;
+    return size;
   }
 
   #adaptTurn(pending: Buffer, ready: number): void {
@@ -198,9 +198,11 @@ export class Output {
   }
 
   #drain(): void {
+    const chunk = new Chunk(this.#tools.buffers);
     for (let size: number | undefined = 1; size !== undefined && !this.#released;) {
-      size = readSome(this.#descriptor, this.#tools.buffer);
+      size = readSome(this.#descriptor, chunk.buffer);
       if (size === 0) this.close();
     }
+    chunk.release();
   }
 }

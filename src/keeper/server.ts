@@ -9,6 +9,7 @@ import { openReaper } from "../kernel/reaper.ts";
 import { openRuntimes, type RuntimeWays } from "../kernel/runtime.ts";
 import { adoptContainers } from "./adopt.ts";
 import { Attachments } from "./attachments.ts";
+import { BufferPool } from "./buffers.ts";
 import { greet, serveControl, type ControlConnection } from "./connection.ts";
 import { Containers } from "./containers.ts";
 import type { KeeperEvent } from "./keeper.ts";
@@ -36,6 +37,7 @@ export interface KeeperServerOptions {
 }
 
 const IDLE_LIMIT_MS = 10_000;
+const IDLE_BUFFERS = 8;
 
 /** Runs the keeper; resolves when it may end. `"taken"`: another keeper serves this place already. */
 export async function serveKeeper(options: KeeperServerOptions): Promise<"ended" | "taken"> {
@@ -139,7 +141,7 @@ function openContext(options: KeeperServerOptions, emit: (event: KeeperEvent) =>
     places,
     reaper,
     poller: openPoller(),
-    tools: { scratch: createPipe(), nullDevice: openSync("/dev/null", "r+"), buffer: Buffer.alloc(TURN_BYTES) },
+    tools: { scratch: createPipe(), nullDevice: openSync("/dev/null", "r+"), buffers: new BufferPool(TURN_BYTES, IDLE_BUFFERS) },
     attachments: new Attachments(),
     oom: new OomWatch((containerId) => emit({ type: "oom", containerId })),
     runtimeFor: openRuntimes({ reaper, stateRoot: places.runtimeState, seccompFolder: places.seccompFilters, ways }),

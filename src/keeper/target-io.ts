@@ -3,6 +3,7 @@ import type { Socket } from "node:net";
 import { setTerminalSize } from "../kernel/pty.ts";
 import type { Poller } from "../kernel/poller.ts";
 import { AttachClient } from "./attach-client.ts";
+import type { Chunk } from "./buffers.ts";
 import type { OutputStream } from "./frames.ts";
 import { Input } from "./input.ts";
 import type { AttachOptions, TerminalSize } from "./keeper.ts";
@@ -142,17 +143,17 @@ export class TargetIo {
     };
     const output = new Output(
       { descriptor, kind, stream, release },
-      { forward: (from, bytes) => this.#forward(from, bytes), log: log && ((from, bytes) => log.write(from, bytes)) },
+      { forward: (from, bytes, chunk) => this.#forward(from, bytes, chunk), log: log && ((from, bytes) => log.write(from, bytes)) },
       tools,
     );
     this.#outputs.push(output);
     return output;
   }
 
-  #forward(stream: OutputStream, bytes: Buffer): Promise<void> | undefined {
+  #forward(stream: OutputStream, bytes: Buffer, chunk: Chunk): Promise<void> | undefined {
     let slow: Promise<void>[] | undefined;
     for (const client of this.#clients) {
-      const wait = client.send(stream, bytes);
+      const wait = client.send(stream, bytes, chunk);
       if (wait !== undefined) (slow ??= []).push(wait);
     }
     return slow && Promise.all(slow).then(() => undefined);

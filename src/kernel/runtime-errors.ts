@@ -13,67 +13,90 @@ export interface Attempt {
 }
 
 /** The words around the cause, as Docker 28 with containerd 1.7 prints them (`unknown` is a gRPC status that shines through). */
-const FRAMES: Record<Attempt["action"], string> = {
-  create:
-    "failed to create task for container: failed to create shim task: OCI runtime create failed: runc create failed: " +
-    "unable to start container process: error during container init: ",
-  exec: "OCI runtime exec failed: exec failed: unable to start container process: ",
+const BEFORE: Record<Attempt["action"], string> = {
+  create: "failed to create task for container: failed to create shim task: OCI runtime create failed: runc create failed: ",
+  exec: "OCI runtime exec failed: exec failed: ",
 };
+const PROCESS = "unable to start container process: ";
+const INIT = "error during container init: ";
 const AFTER = ": unknown";
+/** dockerd's own guess, whatever it was that is not a directory. */
+const NOT_A_DIRECTORY_HINT =
+  ": Are you trying to mount a directory onto a file (or vice-versa)? Check if the specified host path exists and is the expected type";
 
 /** Docker's whole sentence for a failed `create` or `exec` of a runtime that said `text`. */
 export function runtimeErrorMessage(text: string, attempt: Attempt): string {
-  return `${FRAMES[attempt.action]}${inRuncsWords(text, attempt.command)}${AFTER}`;
+  const cause = inRuncsWords(text, attempt);
+  const where = attempt.action === "exec" ? PROCESS : stageOf(cause);
+  return `${BEFORE[attempt.action]}${where}${cause}${AFTER}${cause.includes("not a directory") ? NOT_A_DIRECTORY_HINT : ""}`;
 }
 
-type Rewrite = (match: RegExpExecArray, command: string) => string;
+/** Where runc was when it failed: before the container's first process, before it was told what to do, or in it. */
+function stageOf(cause: string): string {
+  if (cause.startsWith("unable to create new parent process")) return "";
+  return cause.startsWith("unable to apply cgroup configuration") ? PROCESS : PROCESS + INIT;
+}
 
-/** crun's texts, each with runc's. Seen with crun 1.8.1 and 1.21 against runc 1.1.5. */
+type Rewrite = (match: RegExpExecArray, attempt: Attempt) => string;
+
+/** crun's texts, each with runc's. Seen side by side with crun 1.8.1 and runc 1.1.5. */
 const TABLE: readonly [RegExp, Rewrite][] = [
-  [/^executable file `(.*)` not found(?: in \$PATH)?(?:: No such file or directory)?$/s, (match) => notFound(match[1] ?? "")],
+  [/^executable file `(.*)` not found(?: in \$PATH)?(?:: No such file or directory)?$/s, ([, name]) => notFound(name)],
   // A name without a slash is looked for in $PATH, where runc passes over what cannot be run and crun does not.
-  [/^open executable: Permission denied$/, (_match, command) => (command.includes("/") ? cannotRun(command) : notFound(command))],
-  [/^open executable: Operation not permitted$/, (_match, command) => (command.includes("/") ? cannotRun(command) : notFound(command))],
-  [/^(?:open|stat) executable `?(.*?)`?: Permission denied$/, (match, command) => cannotRun(match[1] || command)],
-  [/^the path `(.*)` is not executable$/, (match) => cannotRun(match[1] ?? "")],
-  [/^exec container process (?:\(missing dynamic library\?\) )?`(.*)`: (.*)$/, (match) => `exec ${match[1]}: ${lower(match[2])}`],
-  [/^chdir(?: to)? `(.*)`: (.*)$/, (match) => `chdir to cwd ("${match[1]}") set in config.json failed: ${lower(match[2])}`],
-  [/^mkdir `(.*)`: (.*)$/, (match) => `mkdir ${match[1]}: ${lower(match[2])}`],
-  [/^error stat'ing file `(.*)`: (.*)$/, (match) => `error mounting "${match[1]}" to rootfs: stat ${match[1]}: ${lower(match[2])}`],
+  [/^open executable: (?:Permission denied|Operation not permitted)$/, (_match, { command }) => cannotRun(command)],
+  [/^(?:open|stat) executable `(.*)`: (?:Permission denied|Operation not permitted)$/, ([, name]) => cannotRun(name)],
+  [/^the path `(.*)` is not executable$/, ([, name]) => cannotRun(name)],
+  [/^exec container process (?:\(missing dynamic library\?\) )?`(.*)`: (.*)$/, ([, name, why]) => `exec ${name}: ${lower(why)}`],
   [
-    /^mount `(.*)` to `(.*)`: (.*)$/,
-    (match) => `error mounting "${match[1]}" to rootfs at "${match[2]}": mount ${match[1]}: ${lower(match[3])}`,
+    /^(?:chdir|mkdir)(?: to)? `(.*)`: (.*)$/,
+    // On create runc makes the folder first, and that is where it fails.
+    ([, folder, why], { action }) =>
+      action === "create" ? `mkdir ${folder}: ${lower(why)}` : `chdir to cwd ("${folder}") set in config.json failed: ${lower(why)}`,
   ],
-  [/^open `(\/.*\/netns\/.*|\/proc\/\d+\/ns\/.*)`: (.*)$/, (match) => `namespace path: lstat ${match[1]}: ${lower(match[2])}`],
-  [/^(write|read|open)(?: to| from)? `(.*)`: (.*)$/, (match) => `${match[1]} ${match[2]}: ${lower(match[3])}`],
+  [/^error stat'ing file `(.*)`: (.*)$/, ([, source, why]) => `error mounting "${source}" to rootfs: stat ${source}: ${lower(why)}`],
+  [
+    /^mount `(.*)` to `\/?(.*)`: (.*)$/,
+    ([, source, target, why]) => `error mounting "${source}" to rootfs at "/${target}": mount ${source}:/${target}: ${lower(why)}`,
+  ],
+  [
+    /^open `(\/.*\/netns\/.*|\/proc\/\d+\/ns\/.*)`: (.*)$/,
+    ([, file, why]) => `unable to create new parent process: namespace path: lstat ${file}: ${lower(why)}`,
+  ],
+  [/^setrlimit `(.*)`: (.*)$/, ([, name, why]) => `error setting rlimits for ready process: error setting rlimit ${name}: ${lower(why)}`],
+  [
+    /^error executing hook `(.*)` \(exit code: (\d+)\)$/,
+    ([, file, code]) => `error running hook: error running hook: exit status ${code}, program: ${file}`,
+  ],
+  [/^writing file `([a-z]+\..*)`: (.*)$/, ([, file, why]) => `unable to apply cgroup configuration: write ${file}: ${lower(why)}`],
+  [/^(write|writing|read|open)(?: to| from| file)? `?(\/[^`]*?)`?: (.*)$/, ([, verb, file, why]) => `${verb} ${file}: ${lower(why)}`],
 ];
 
-/** runc's own lead-ins, which the frame brings along already. */
+/** runc's own lead-ins, which the sentence brings along already. */
 const LEAD_INS =
   /^(?:(?:runc|crun) (?:run|create|start) failed: |exec failed: |unable to start container process: |error during container init: |container_linux\.go:\d+: starting container process caused: )+/;
 
-function inRuncsWords(text: string, command: string): string {
+function inRuncsWords(text: string, attempt: Attempt): string {
   const cause = text.trim().replace(LEAD_INS, "");
   for (const [pattern, rewrite] of TABLE) {
     const match = pattern.exec(cause);
-    if (match) return rewrite(match, command);
+    if (match) return rewrite(match, attempt);
   }
   return cause === "" ? "the runtime gave no reason" : cause;
 }
 
-function notFound(name: string): string {
+function notFound(name = ""): string {
   return name.includes("/")
     ? `exec: "${name}": stat ${name}: no such file or directory`
     : `exec: "${name}": executable file not found in $PATH`;
 }
 
-function cannotRun(name: string): string {
-  return `exec: "${name}": permission denied`;
+function cannotRun(name = ""): string {
+  return name.includes("/") ? `exec: "${name}": permission denied` : notFound(name);
 }
 
 /** The kernel's error texts as Go writes them. */
-function lower(text: string | undefined): string {
-  return text === undefined || text === "" ? "" : text.charAt(0).toLowerCase() + text.slice(1);
+function lower(text = ""): string {
+  return text.charAt(0).toLowerCase() + text.slice(1);
 }
 
 /**
