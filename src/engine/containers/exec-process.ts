@@ -5,7 +5,6 @@ import {
   buildEnvironment,
   buildRlimits,
   chooseAppArmor,
-  mergeEnvironment,
   ociCapabilities,
   ociConsoleSize,
   ociUser,
@@ -33,14 +32,14 @@ export function buildExecProcess({ container, config, user, host, defaults }: Ex
   const security = parseSecurityOptions(hostConfig.SecurityOpt ?? []);
   const appArmor = chooseAppArmor({ option: security.appArmor, privileged: hostConfig.Privileged }, host);
   const consoleSize = config.Tty ? ociConsoleSize(config.ConsoleSize) : undefined;
-  const ofContainer = buildEnvironment({ hostname: container.config.Hostname, tty: config.Tty }, container.config.Env ?? []);
+  const overrides = [...(container.config.Env ?? []), ...(config.Env ?? [])];
   const workingDir = config.WorkingDir === "" ? container.config.WorkingDir : config.WorkingDir;
   return {
     terminal: config.Tty,
     ...(consoleSize === undefined ? {} : { consoleSize }),
     user: ociUser(user),
     args: config.Cmd ?? [],
-    env: mergeEnvironment(ofContainer, config.Env ?? []),
+    env: buildEnvironment({ hostname: container.config.Hostname, tty: config.Tty, home: user.home }, overrides),
     cwd: workingDir === "" ? "/" : workingDir,
     capabilities: ociCapabilities(config.Privileged ? [...host.capabilities] : capabilitiesOf(container, host)),
     rlimits: buildRlimits(hostConfig, host, defaults.ulimits),

@@ -23,6 +23,8 @@ export interface MountInput {
   /** The init program to put in place, with `--init`. */
   initPath: string | undefined;
   writableCgroups: boolean;
+  /** Sources of binds that are no folders. */
+  fileSources: ReadonlySet<string>;
   /** The kernel can make a whole tree of mounts read-only (5.12). */
   recursiveReadOnly: boolean;
 }
@@ -84,7 +86,7 @@ function userMounts(input: MountInput): OciMount[] {
   const result = mounts.map((mount) =>
     mount.type === "tmpfs"
       ? tmpfsMount(mount.destination, tmpfsOptionsOfMount(requests.get(mount.destination)))
-      : boundMount(mount, requests.get(mount.destination), input.recursiveReadOnly),
+      : boundMount(mount, requests.get(mount.destination), input),
   );
   for (const [destination, options] of hostConfig.Tmpfs ?? []) {
     result.push(tmpfsMount(destination, options === "" ? [] : options.split(",")));
@@ -118,11 +120,13 @@ function sharedMemory(config: HostConfig, shmPath: string | undefined): string |
   }
 }
 
-function boundMount(mount: MountPoint, request: MountRequest | undefined, recursiveReadOnly: boolean): OciMount {
+function boundMount(mount: MountPoint, request: MountRequest | undefined, input: MountInput): OciMount {
   if (mount.source === "")
     throw new EngineError("unimplemented", `mounting the ${mount.type} ${mount.name} at ${mount.destination}: not there yet`);
   const bind = request?.BindOptions;
-  const recursive = recursiveReadOnly && bind?.ReadOnlyNonRecursive !== true && bind?.NonRecursive !== true;
+  // crun takes every target of `rro` for a folder; a file has nothing mounted below it.
+  const recursive =
+    input.recursiveReadOnly && !input.fileSources.has(mount.source) && bind?.ReadOnlyNonRecursive !== true && bind?.NonRecursive !== true;
   return bindMount(mount.destination, mount.source, [
     bind?.NonRecursive === true ? "bind" : "rbind",
     ...(mount.readOnly ? [recursive ? "rro" : "ro"] : []),

@@ -56,12 +56,13 @@ function unsigned(value: Int64): Int64 {
 }
 
 /**
- * The environment: defaults, and over them what the container says. HOME is the runtime's affair: crun and runc take it from the image's
- * /etc/passwd. A name without `=` takes a default away.
+ * The environment: defaults, and over them what the container says. A name without `=` takes a default away. HOME comes last, as runc puts
+ * it there; crun puts none for a user whom the image does not list.
  */
-export function buildEnvironment(config: { hostname: string; tty: boolean }, overrides: readonly string[]): string[] {
-  const defaults = [`PATH=${DEFAULT_PATH}`, `HOSTNAME=${config.hostname}`, ...(config.tty ? ["TERM=xterm"] : [])];
-  return mergeEnvironment(defaults, overrides);
+export function buildEnvironment(process: { hostname: string; tty: boolean; home: string }, overrides: readonly string[]): string[] {
+  const defaults = [`PATH=${DEFAULT_PATH}`, `HOSTNAME=${process.hostname}`, ...(process.tty ? ["TERM=xterm"] : [])];
+  const environment = mergeEnvironment(defaults, overrides);
+  return environment.some((entry) => entry.startsWith("HOME=")) ? environment : [...environment, `HOME=${process.home}`];
 }
 
 /** Entries of `overrides` replace those of the same name, or are added. */

@@ -16,6 +16,7 @@ function specOf(container: Container, different: Partial<SpecInput> = {}): Retur
     rootfsPath: "/rootfs",
     user: { uid: 0, gid: 0, additionalGids: [0], home: "/root" },
     devices: NO_DEVICES,
+    binds: { files: new Set() },
     joined: {},
     files: { hosts: "/container/hosts", hostname: "/container/hostname", resolvConf: "/container/resolv.conf" },
     cgroupParent: "/docker",
@@ -48,6 +49,8 @@ const EXPLAINED = [
   /^\/root\/readonly: undefined → false$/,
   // Node raises its own soft limit to the hard one: without a limit of its own the container would inherit that.
   /^\/process\/rlimits: undefined → \[{"type":"RLIMIT_NOFILE","soft":1024,"hard":524288}\]$/,
+  // What runc would add by itself.
+  /^\/process\/env\/\d: undefined → "HOME=\/root"$/,
   // Docker 28 masks more, and in another order (GHSA-6fw5-f8r9-fgfm, GHSA-jq35-85cj-fj4p).
   /^\/linux\/maskedPaths\//,
 ];

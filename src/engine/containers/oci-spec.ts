@@ -1,6 +1,7 @@
 import path from "node:path";
 
 import { kernelIsAtLeast, UNPRIVILEGED_NETWORK_SYSCTLS, type HostFacts } from "../../kernel/host.ts";
+import type { BindFacts } from "./bind-sources.ts";
 import { chooseCapabilities } from "./capabilities.ts";
 import type { Container } from "./container.ts";
 import type { ContainerDefaults } from "./context.ts";
@@ -59,6 +60,8 @@ export interface SpecInput {
   user: ProcessUser;
   /** From `lookUpDevices`. */
   devices: DeviceFacts;
+  /** From `ensureBindSources`. */
+  binds: BindFacts;
   joined: JoinedNamespaces;
   files: NetworkFiles;
   /** Folder with the shared memory of a shareable container, or of the one whose IPC namespace is joined. */
@@ -117,6 +120,7 @@ export function buildSpec(input: SpecInput): OciSpec {
       shmPath: input.shmPath,
       initPath,
       writableCgroups: security.writableCgroups ?? hostConfig.Privileged,
+      fileSources: input.binds.files,
       recursiveReadOnly: kernelIsAtLeast(host.kernel, 5, 12),
     }),
     ...(hostConfig.Annotations === undefined ? {} : { annotations: Object.fromEntries(hostConfig.Annotations) }),
@@ -161,7 +165,7 @@ function buildProcess({ container, host, user, defaults }: SpecInput, capabiliti
     ...(consoleSize === undefined ? {} : { consoleSize }),
     user: ociUser(user),
     args: [...(withInit ? [INIT_PATH_IN_CONTAINER, "--"] : []), command.path, ...command.args],
-    env: buildEnvironment({ hostname: config.Hostname, tty: config.Tty }, config.Env ?? []),
+    env: buildEnvironment({ hostname: config.Hostname, tty: config.Tty, home: user.home }, config.Env ?? []),
     cwd: config.WorkingDir === "" ? "/" : config.WorkingDir,
     capabilities: ociCapabilities(capabilities),
     rlimits: buildRlimits(hostConfig, host, defaults.ulimits),

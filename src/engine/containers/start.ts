@@ -69,7 +69,7 @@ async function startLocked(context: ContainerContext, container: Container): Pro
   await layers.mountWritable(container.id, container.chainId, rootfs, { volatile: container.hostConfig.AutoRemove });
   failpoint("containers.start.mounted");
 
-  await ensureBindSources(container);
+  const binds = await ensureBindSources(container);
   undo.defer("leaving the networks", () => networks.leave(container.id));
   const network = await joinNetworks(context, container);
   failpoint("containers.start.joined");
@@ -80,6 +80,7 @@ async function startLocked(context: ContainerContext, container: Container): Pro
     rootfsPath: rootfs,
     user: await resolveUser(rootfs, container.config.User, container.hostConfig.GroupAdd ?? []),
     devices: await lookUpDevices(container.hostConfig),
+    binds,
     joined: { network: network.netnsPath, ...sharedNamespaces(context, container) },
     files: network.files,
     cgroupParent: context.settings.cgroupParent,
