@@ -4,7 +4,7 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     globalSetup: "./e2e/build.ts",
-    include: ["e2e/**/*.e2e.ts"],
+    include: ["e2e/**/*.e2e.ts", "conformance/*.conformance.ts"],
     fileParallelism: false,
     testTimeout: 120_000,
     hookTimeout: 120_000,

@@ -1,5 +1,5 @@
 import { formatTime, parseTimestamp, ZERO_TIME } from "../base/time.ts";
-import type { HistoryEntry } from "../engine/images/image-config.ts";
+import type { ContainerDefaults, HistoryEntry } from "../engine/images/image-config.ts";
 import type { Image, Images } from "../engine/images/images.ts";
 
 /** An image in the shapes of the Engine API 1.50. */
@@ -31,7 +31,7 @@ export function imageInspect(image: Image, layers: ReturnType<Images["layersOf"]
     Created: config.created ?? "",
     DockerVersion: config.docker_version ?? "",
     Author: config.author ?? "",
-    Config: config.config ?? {},
+    Config: imageDefaults(config.config ?? {}),
     Architecture: config.architecture,
     ...(config.variant === undefined || config.variant === "" ? {} : { Variant: config.variant }),
     Os: config.os,
@@ -41,6 +41,33 @@ export function imageInspect(image: Image, layers: ReturnType<Images["layersOf"]
     RootFS: { Type: "layers", ...(config.rootfs.diff_ids.length > 0 ? { Layers: config.rootfs.diff_ids } : {}) },
     Metadata: { LastTagTime: image.lastTaggedNs === 0n ? ZERO_TIME : formatTime(image.lastTaggedNs) },
   };
+}
+
+/** What an image's config has to say of containers; the rest of the members stems from Docker's early days and is shown to nobody since 1.50. */
+const DEFAULTS = [
+  "User",
+  "ExposedPorts",
+  "Env",
+  "Entrypoint",
+  "Cmd",
+  "Volumes",
+  "WorkingDir",
+  "Labels",
+  "StopSignal",
+  "ArgsEscaped",
+  "Healthcheck",
+  "OnBuild",
+  "Shell",
+] as const satisfies (keyof ContainerDefaults)[];
+
+function imageDefaults(config: ContainerDefaults): Record<string, unknown> {
+  const set = DEFAULTS.map((name) => [name, config[name]] as const).filter(([, value]) => !isEmpty(value));
+  return Object.fromEntries(set);
+}
+
+function isEmpty(value: unknown): boolean {
+  if (value === undefined || value === null || value === "" || value === false) return true;
+  return typeof value === "object" && Object.keys(value).length === 0;
 }
 
 function lastComment(history: HistoryEntry[]): string {
