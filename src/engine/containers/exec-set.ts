@@ -16,7 +16,8 @@ export interface Exec {
 
 export type ExecState =
   | { status: "created" }
-  | { status: "starting" }
+  /** `over` resolves when it runs or could not be started. */
+  | { status: "starting"; over: Promise<void> }
   | { status: "running"; pid: number }
   | { status: "exited"; pid: number; exitCode: number };
 

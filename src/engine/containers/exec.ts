@@ -34,10 +34,11 @@ export async function execStart(context: ContainerContext, execId: string, optio
   if (exec.state.status === "exited") throw new EngineError("conflict", `exec command ${execId} has already run`);
   if (exec.state.status !== "created") throw new EngineError("conflict", `exec command ${execId} is already running`);
   checkExecutable(container, container.id);
-  exec.state = { status: "starting" };
+  const launching = Promise.withResolvers<void>();
+  exec.state = { status: "starting", over: launching.promise };
 
   if (options.Detach) {
-    await launch(context, container, exec, options);
+    await launch(context, container, exec, options).finally(launching.resolve);
     return undefined;
   }
   const { config } = exec;
@@ -48,7 +49,7 @@ export async function execStart(context: ContainerContext, execId: string, optio
       stdout: config.AttachStdout,
       stderr: config.AttachStderr,
     });
-    const started = launch(context, container, exec, options);
+    const started = launch(context, container, exec, options).finally(launching.resolve);
     started.catch((error: unknown) => context.log.debug({ exec: execId, error: messageOf(error) }, "an exec could not start"));
     const keys = config.Tty && config.AttachStdin ? parseDetachKeys(config.DetachKeys || undefined) : undefined;
     const whole = endingAfter(stream, exec.ended);
@@ -58,6 +59,7 @@ export async function execStart(context: ContainerContext, execId: string, optio
     };
   } catch (error) {
     context.execs.exited(execId, 126);
+    launching.resolve();
     throw error;
   }
 }
@@ -90,7 +92,9 @@ export function execInspect(context: ContainerContext, execId: string): Record<s
 
 export async function execResize(context: ContainerContext, execId: string, size: { rows: number; columns: number }): Promise<void> {
   const exec = context.execs.get(execId);
-  if (exec.state.status !== "running" && exec.state.status !== "starting") {
+  // Clients send the size right after the start, before there is a terminal.
+  if (exec.state.status === "starting") await exec.state.over;
+  if (exec.state.status !== "running") {
     throw new EngineError("conflict", `cannot resize exec ${execId}: it is not running`);
   }
   await context.keeper.resize({ containerId: exec.containerId, execId }, size);
