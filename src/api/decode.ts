@@ -28,7 +28,6 @@ const INT64_MIN = -(2n ** 63n);
 export const string: Decoder<string> = scalar("string", "", (value) => typeof value === "string");
 export const boolean: Decoder<boolean> = scalar("bool", false, (value) => typeof value === "boolean");
 export const integer: Decoder<number> = scalar("int", 0, (value) => typeof value === "number" && Number.isSafeInteger(value));
-export const unknownValue: Decoder<unknown> = { goType: "interface {}", zero: () => undefined, decode: (value) => value };
 
 export const int64: Decoder<Int64> = {
   goType: "int64",

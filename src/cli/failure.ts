@@ -35,9 +35,3 @@ export class ConnectionError extends Error {
 export function isNotFound(error: unknown): boolean {
   return error instanceof DaemonError && error.status === 404;
 }
-
-/** One failure of several, each on its own line; nothing when the list is empty. */
-export function throwJoined(errors: readonly unknown[]): void {
-  if (errors.length === 0) return;
-  throw new CommandFailure(errors.map((error) => (error instanceof Error ? error.message : String(error))).join("\n"));
-}

@@ -52,7 +52,7 @@ export function setAttributeOfPath(path: string, name: string, value: Uint8Array
   checked("lsetxattr", nativeLsetxattr(nameBytes(path), nameBytes(name), value, value.length, 0), `${path} ${name}`);
 }
 
-/** All extended attributes of the file at `path` itself, by name. Path and names are binary strings (see openat.ts). */
+/** All extended attributes of the file at `path` itself, by name. Path and names are binary strings (see openat.ts). @public */
 export function attributesOf(path: string): Map<string, Buffer> {
   const attributes = new Map<string, Buffer>();
   const list = Buffer.allocUnsafe(ATTRIBUTE_NAMES_LIMIT_BYTES);

@@ -21,10 +21,7 @@ export const { O_DIRECTORY, O_NOFOLLOW } = constants;
 export const O_CLOEXEC = 0o2000000;
 export const O_PATH = 0o10000000;
 const AT_SYMLINK_NOFOLLOW = 0x100;
-const AT_REMOVEDIR = 0x200;
 
-export const S_IFMT = 0o170000;
-export const S_IFDIR = 0o040000;
 export const S_IFCHR = 0o020000;
 export const S_IFBLK = 0o060000;
 export const S_IFIFO = 0o010000;
@@ -35,7 +32,6 @@ const nativeMkdirat = libc("int mkdirat(int directory, void *path, uint mode)");
 const nativeMknodat = libc("int mknodat(int directory, void *path, uint mode, uint64_t device)");
 const nativeSymlinkat = libc("int symlinkat(void *content, int directory, void *path)");
 const nativeLinkat = libc("int linkat(int fromDirectory, void *from, int toDirectory, void *to, int flags)");
-const nativeUnlinkat = libc("int unlinkat(int directory, void *path, int flags)");
 const nativeFchown = libc("int fchown(int fd, uint user, uint group)");
 const nativeFchmod = libc("int fchmod(int fd, uint mode)");
 const nativeFchownat = libc("int fchownat(int directory, void *path, uint user, uint group, int flags)");
@@ -79,14 +75,6 @@ export function symlinkAt(content: string, directory: number, name: string): voi
 /** Links without following a symlink at `from`. */
 export function linkAt(fromDirectory: number, from: string, toDirectory: number, to: string): void {
   checked("linkat", nativeLinkat(fromDirectory, bytesOf(from), toDirectory, bytesOf(to), 0), to);
-}
-
-export function unlinkAt(directory: number, name: string): void {
-  checked("unlinkat", nativeUnlinkat(directory, bytesOf(name), 0), name);
-}
-
-export function removeDirectoryAt(directory: number, name: string): void {
-  checked("unlinkat", nativeUnlinkat(directory, bytesOf(name), AT_REMOVEDIR), name);
 }
 
 export function changeOwner(fd: number, user: number, group: number, what: string): void {

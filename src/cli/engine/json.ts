@@ -3,16 +3,8 @@
  * become bigints when read and plain digits when written.
  */
 
-type Source = { readonly source?: string };
-// TypeScript does not declare JSON.parse's third reviver argument and JSON.rawJSON (both in V8 since Node 21).
-const parse = JSON.parse as (text: string, reviver: (key: string, value: unknown, context: Source) => unknown) => unknown;
+// JSON.rawJSON (V8 since Node 21) is not in TypeScript's library.
 const { rawJSON } = JSON as unknown as { rawJSON: (this: void, text: string) => unknown };
-
-export function decodeJson(text: string): unknown {
-  return parse(text, (_key, value, { source }) =>
-    typeof value === "number" && !Number.isSafeInteger(value) && source !== undefined && /^-?\d+$/.test(source) ? BigInt(source) : value,
-  );
-}
 
 export function encodeJson(value: unknown): string {
   return JSON.stringify(value, (_key, item: unknown) => (typeof item === "bigint" ? rawJSON(String(item)) : item));

@@ -8,11 +8,6 @@ export function formatSize(bytes: number, digits: number): string {
   return scaled(bytes, 1000, DECIMAL_UNITS, digits);
 }
 
-/** `62.79GiB`: binary units, four significant digits. */
-export function formatBinarySize(bytes: number): string {
-  return scaled(bytes, 1024, BINARY_UNITS, 4);
-}
-
 function scaled(bytes: number, base: number, units: readonly string[], digits: number): string {
   let value = bytes;
   let unit = 0;
