@@ -23,7 +23,7 @@ test("50 at once with published ports, half of them removed by force while they 
   const codes = await Promise.all(
     Array.from({ length: 50 }, async (_, index) => {
       const name = `p${index}`;
-      const ran = await daemon().tsubo(
+      const ran = await daemon().docker(
         "run",
         "-d",
         "--name",
@@ -34,7 +34,7 @@ test("50 at once with published ports, half of them removed by force while they 
         "sleep",
         index % 2 === 0 ? "0.2" : "1000",
       );
-      const removed = await daemon().tsubo("rm", "-f", name);
+      const removed = await daemon().docker("rm", "-f", name);
       return [ran.code, removed.code];
     }),
   );
@@ -47,7 +47,7 @@ async function runMany(count: number, atOnce: number): Promise<void> {
     while (next < count) {
       next += 1;
       const mine = String(next);
-      expect(await daemon().tsubo("run", "--rm", "busybox", "echo", mine)).toEqual({ code: 0, stdout: `${mine}\n`, stderr: "" });
+      expect(await daemon().docker("run", "--rm", "busybox", "echo", mine)).toEqual({ code: 0, stdout: `${mine}\n`, stderr: "" });
     }
   };
   await Promise.all(Array.from({ length: atOnce }, worker));

@@ -1,5 +1,5 @@
 /**
- * Bundles every `src/bin/NAME.ts` to `dist/NAME.cjs`, only when a source is newer. Plain JavaScript that runs on Node 20.
+ * Bundles the programs, `src/bin/NAME.ts` to `dist/NAME.cjs`, only when a source is newer. Plain JavaScript that runs on Node 20.
  *
  *     dist/node            the Node that runs all of it: the machine's own when it is 24 or newer, else tools/node24's
  *     dist/NAME.cjs        turns the compile cache on and loads the bundle: Node caches only what is loaded after that
@@ -27,27 +27,21 @@ import { pathToFileURL } from "node:url";
 
 import { findNode, projectRoot } from "./node.mjs";
 
-const EXPECTED = ["tsubo", "tsubod", "tsubo-keeper", "tsubo-unpack", "kernel-worker"];
+const PROGRAMS = ["tsubo", "tsubod", "tsubo-keeper", "tsubo-unpack", "kernel-worker"];
 const dist = path.join(projectRoot, "dist");
 const stampFile = path.join(dist, ".stamp");
 
-/** Builds what is out of date. Gives back the names of the bundles, and whether anything was done. */
-export async function build({ force = false, say = console.log } = {}) {
+/** Builds what is out of date. Gives back whether anything was. */
+export async function build({ force = false } = {}) {
   mkdirSync(dist, { recursive: true });
   linkNode();
-  const folder = path.join(projectRoot, "src/bin");
-  const entries = (existsSync(folder) ? readdirSync(folder) : [])
-    .filter((name) => name.endsWith(".ts") && !name.endsWith(".test.ts"))
-    .map((name) => name.slice(0, -".ts".length));
-  for (const name of EXPECTED) if (!entries.includes(name)) say(`build: src/bin/${name}.ts is not there yet: skipped`);
-
   const fingerprint = fingerprintOfSources();
-  if (!force && read(stampFile) === fingerprint && entries.every((name) => existsSync(path.join(dist, `${name}.main.cjs`)))) {
-    return { entries, rebuilt: false };
+  if (!force && read(stampFile) === fingerprint && PROGRAMS.every((name) => existsSync(path.join(dist, `${name}.main.cjs`)))) {
+    return { rebuilt: false };
   }
   const { build: bundle } = await import("esbuild");
   const result = await bundle({
-    entryPoints: Object.fromEntries(entries.map((name) => [`${name}.main`, path.join(projectRoot, "src/bin", `${name}.ts`)])),
+    entryPoints: Object.fromEntries(PROGRAMS.map((name) => [`${name}.main`, path.join(projectRoot, "src/bin", `${name}.ts`)])),
     outdir: dist,
     outExtension: { ".js": ".cjs" },
     absWorkingDir: projectRoot,
@@ -65,10 +59,10 @@ export async function build({ force = false, say = console.log } = {}) {
     logLevel: "warning",
   });
   for (const file of result.outputFiles) replaceFile(file.path, file.contents);
-  for (const name of entries) replaceFile(path.join(dist, `${name}.cjs`), loader(name));
-  removeStale(entries);
+  for (const name of PROGRAMS) replaceFile(path.join(dist, `${name}.cjs`), loader(name));
+  removeStale();
   replaceFile(stampFile, fingerprint);
-  return { entries, rebuilt: true };
+  return { rebuilt: true };
 }
 
 /** A long-lived process flushes its cache once it is up, because it may end by SIGKILL. */
@@ -116,10 +110,10 @@ function replaceFile(file, content) {
   renameSync(temporary, file);
 }
 
-function removeStale(entries) {
+function removeStale() {
   for (const name of readdirSync(dist)) {
     const bundle = /^(.+?)(\.main)?\.cjs(\.map)?$/.exec(name)?.[1];
-    if (bundle !== undefined && !entries.includes(bundle)) rmSync(path.join(dist, name));
+    if (bundle !== undefined && !PROGRAMS.includes(bundle)) rmSync(path.join(dist, name));
   }
 }
 
@@ -132,6 +126,6 @@ function read(file) {
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
-  const { entries, rebuilt } = await build({ force: process.argv.includes("--force") });
-  console.log(rebuilt ? `build: ${entries.join(", ")}` : "build: up to date");
+  const { rebuilt } = await build({ force: process.argv.includes("--force") });
+  console.log(rebuilt ? `build: ${PROGRAMS.join(", ")}` : "build: up to date");
 }

@@ -25,7 +25,7 @@ export async function setUpProject(say) {
     npmCi(projectRoot);
     writeFileSync(stampFile, wantedStamp());
   }
-  const { rebuilt } = await build({ say: () => undefined });
+  const { rebuilt } = await build();
   if (rebuilt) say("build: the bundles in dist/");
 }
 

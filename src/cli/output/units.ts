@@ -1,7 +1,6 @@
 /** Sizes, durations and times in the words that Docker prints. */
 
 const DECIMAL_UNITS = ["B", "kB", "MB", "GB", "TB", "PB", "EB", "ZB", "YB"];
-const BINARY_UNITS = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "ZiB", "YiB"];
 
 /** `4.26MB`: decimal units, so many significant digits. */
 export function formatSize(bytes: number, digits: number): string {
