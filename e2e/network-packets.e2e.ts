@@ -3,7 +3,8 @@ import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
 import { openTestNetworks, type TestContainer, type TestNetworks } from "./network/networks.ts";
-import { openTopology, sh, type Agent, type Topology } from "./network/topology.ts";
+import { openHost, sh, type TestHost } from "./network/host.ts";
+import { openTopology, type Topology } from "./network/topology.ts";
 
 /**
  * Who reaches whom, with real packets: the host, two hosts outside, two containers on the default bridge and one without a network. The
@@ -15,7 +16,7 @@ let daemon: TestNetworks;
 let web: TestContainer;
 let other: TestContainer;
 let alone: TestContainer;
-const agents: Record<string, Agent> = {};
+const hosts: Record<string, TestHost> = {};
 
 beforeAll(async () => {
   topology = await openTopology();
@@ -32,30 +33,30 @@ beforeAll(async () => {
   });
   other = await daemon.add({ name: "other" });
   alone = await daemon.add({ name: "alone", network: "none" });
-  agents["host"] = topology.host;
-  agents["outside"] = topology.outside;
-  agents["farther"] = topology.farther;
-  for (const [name, container] of Object.entries({ web, other, alone })) agents[name] = await topology.agentIn(container.file);
+  hosts["host"] = topology.host;
+  hosts["outside"] = topology.outside;
+  hosts["farther"] = topology.farther;
+  for (const [name, container] of Object.entries({ web, other, alone })) hosts[name] = openHost(container.file);
 
-  await agentOf("web").serve("tcp", "0.0.0.0", 80, "web");
-  await agentOf("web").serve("tcp", "0.0.0.0", 81, "web81");
-  await agentOf("web").serve("udp", "0.0.0.0", 53, "web");
-  await agentOf("other").serve("tcp", "0.0.0.0", 80, "other");
-  await agentOf("alone").serve("tcp", "::1", 80, "alone");
-  await agentOf("host").serve("tcp", "127.0.0.1", 9000, "host-loopback");
-  await agentOf("host").serve("tcp", "0.0.0.0", 9001, "host");
-  await agentOf("outside").serve("tcp", "0.0.0.0", 7000, "outside");
-  await agentOf("outside").serve("udp", "0.0.0.0", 7000, "outside");
-  await agentOf("farther").serve("tcp", "0.0.0.0", 7000, "farther");
+  await hostOf("web").serve("tcp", "0.0.0.0", 80, "web");
+  await hostOf("web").serve("tcp", "0.0.0.0", 81, "web81");
+  await hostOf("web").serve("udp", "0.0.0.0", 53, "web");
+  await hostOf("other").serve("tcp", "0.0.0.0", 80, "other");
+  await hostOf("alone").serve("tcp", "::1", 80, "alone");
+  await hostOf("host").serve("tcp", "127.0.0.1", 9000, "host-loopback");
+  await hostOf("host").serve("tcp", "0.0.0.0", 9001, "host");
+  await hostOf("outside").serve("tcp", "0.0.0.0", 7000, "outside");
+  await hostOf("outside").serve("udp", "0.0.0.0", 7000, "outside");
+  await hostOf("farther").serve("tcp", "0.0.0.0", 7000, "farther");
 
   // The outside hosts know the ways they must not be let through.
-  await agentOf("outside").sh("ip route add 172.17.0.0/16 via 192.0.2.1");
-  await agentOf("outside").sh("ip route add 198.51.100.0/24 via 192.0.2.1");
-  await agentOf("farther").sh("ip route add 192.0.2.0/24 via 198.51.100.1");
+  await hostOf("outside").sh("ip route add 172.17.0.0/16 via 192.0.2.1");
+  await hostOf("outside").sh("ip route add 198.51.100.0/24 via 192.0.2.1");
+  await hostOf("farther").sh("ip route add 192.0.2.0/24 via 198.51.100.1");
   // This container sends what is for 127.0.0.1 to its gateway, as a malicious one would.
-  await agentOf("other").sh("sysctl -qw net.ipv4.conf.all.route_localnet=1");
-  await agentOf("other").sh("ip addr del 127.0.0.1/8 dev lo");
-  await agentOf("other").sh("ip route add 127.0.0.0/8 via 172.17.0.1");
+  await hostOf("other").sh("sysctl -qw net.ipv4.conf.all.route_localnet=1");
+  await hostOf("other").sh("ip addr del 127.0.0.1/8 dev lo");
+  await hostOf("other").sh("ip route add 127.0.0.0/8 via 172.17.0.1");
 }, 60_000);
 
 afterAll(async () => {
@@ -63,10 +64,10 @@ afterAll(async () => {
   await topology?.close();
 });
 
-const agentOf = (name: string): Agent => {
-  const agent = agents[name];
-  if (agent === undefined) throw new Error(`no agent ${name}`);
-  return agent;
+const hostOf = (name: string): TestHost => {
+  const host = hosts[name];
+  if (host === undefined) throw new Error(`no host ${name}`);
+  return host;
 };
 
 type Check = [who: string, protocol: "tcp" | "udp", host: string, port: number, answer: string];
@@ -135,7 +136,7 @@ function checks(): Check[] {
 async function failures(): Promise<string[]> {
   const results = await Promise.all(
     checks().map(async ([who, protocol, host, port, wanted]) => {
-      const answer = await agentOf(who).ask(protocol, host, port);
+      const answer = await hostOf(who).ask(protocol, host, port);
       const got = /^[A-Z]+$/.test(answer) || answer === "" ? NO : answer;
       return got === wanted ? [] : [`${who} → ${protocol} ${host} ${port}: ${answer || "nothing"} instead of ${wanted}`];
     }),

@@ -7,6 +7,7 @@ import { EngineError, messageOf } from "../../base/errors.ts";
 import { KeyedLock } from "../../base/locks.ts";
 import type { Log } from "../../base/log.ts";
 import { openKernelWorker } from "../../kernel/net/kernel-worker.ts";
+import type { FirewallWay } from "../../kernel/net/nftables.ts";
 import type { Database } from "../../store/database.ts";
 import { paths, type Roots } from "../../store/roots.ts";
 import { openBridgeDriver } from "./bridge-driver.ts";
@@ -32,6 +33,8 @@ export interface NetworksOptions {
   workerPath: string;
   /** The default network's bridge. `address` is `--bip`: `172.17.0.1/16`. */
   bridge?: { name?: string | undefined; address?: string | undefined; mtu?: number | undefined } | undefined;
+  /** How the firewall is reached; the best way the machine has when absent. For tests of the others. */
+  firewallWay?: FirewallWay | undefined;
   /** Takes the bridge and the firewall's table away when disposed of, which otherwise stay as Docker's do. For tests. */
   removeBridge?: boolean | undefined;
 }
@@ -62,7 +65,7 @@ export async function openNetworks(options: NetworksOptions): Promise<Networks> 
   /** Firewall and bridges are there. Undefined when they could not be made; tried again at the next join. */
   let ready: Promise<void> | undefined;
   const ensureReady = (): Promise<void> => {
-    ready ??= setUpNetworks(parts).catch((error: unknown) => {
+    ready ??= setUpNetworks(parts, options.firewallWay ?? "owner").catch((error: unknown) => {
       ready = undefined;
       throw error;
     });
@@ -147,7 +150,7 @@ export async function openNetworks(options: NetworksOptions): Promise<Networks> 
 }
 
 /** Firewall first, then the bridges: nothing is reachable before its rules are there. */
-async function setUpNetworks(parts: NetworkParts): Promise<void> {
+async function setUpNetworks(parts: NetworkParts, way: FirewallWay): Promise<void> {
   const { database, kernel, roots, log } = parts;
   const networks = allNetworks(database);
   const firewall = await kernel.call("openFirewall", {
@@ -160,6 +163,7 @@ async function setUpNetworks(parts: NetworkParts): Promise<void> {
     ],
     keep: ["uplinks"],
     scratchFile: path.join(roots.exec, "firewall.nft"),
+    way,
   });
   log.debug(firewall, "firewall ready");
   for (const network of networks.filter(({ driver }) => driver !== "host")) {

@@ -1,6 +1,6 @@
 import { closeSync } from "node:fs";
 
-import { bindPort } from "../../kernel/net/port-socket.ts";
+import { allowSuccessor, bindPort } from "../../kernel/net/port-socket.ts";
 import type { PortBinding } from "./networks.ts";
 import { openTcpForward, openUdpForward, type Forward } from "./port-forward.ts";
 
@@ -33,6 +33,7 @@ export function openPortHolder(): PortHolder {
         held.set(keyOf(port), { port, close: async () => closeSync(fd) });
         return;
       }
+      if (port.protocol === "tcp") allowSuccessor(fd);
       const forward: Forward = port.protocol === "tcp" ? await openTcpForward(fd, target) : await openUdpForward(fd, target);
       held.set(keyOf(port), { port, close: () => forward.close() });
     },

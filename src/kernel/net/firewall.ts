@@ -1,5 +1,5 @@
 import { messageOf } from "../../base/errors.ts";
-import { openNftables, type Nftables, type RunProgram } from "./nftables.ts";
+import { openNftables, type FirewallWay, type Nftables, type RunProgram } from "./nftables.ts";
 
 /**
  * The firewall of one daemon: one nftables table of its own. Rules never change; what changes are elements of sets and maps. This part
@@ -16,6 +16,7 @@ export interface FirewallSettings {
   keep: string[];
   /** Where the fall-back to the `nft` program puts its commands. */
   scratchFile: string;
+  way: FirewallWay;
 }
 
 /** One element of a set, or of a map when it has a value, as nft writes them but without quotes: `tsubo0 . 172.17.0.0/16`. */
@@ -43,19 +44,18 @@ export class Firewall {
   constructor(settings: FirewallSettings, runProgram: RunProgram) {
     this.#settings = settings;
     for (const element of settings.elements) this.#remember(element);
-    this.#nftables = openNftables(settings.scratchFile, runProgram);
+    this.#nftables = openNftables(settings.scratchFile, runProgram, settings.way);
     try {
       for (const set of settings.keep) for (const element of this.#listSet(set)) this.#remember(element);
-      this.#owned = this.#nftables.own(settings.table);
+      this.#own();
       try {
         this.assertAll();
       } catch {
         // A table that another version made with other declarations: only making it anew helps.
         this.#run(`delete table inet ${settings.table}`);
-        this.#owned = this.#nftables.own(settings.table);
+        this.#own();
         this.assertAll();
       }
-      this.#generation = this.#nftables.generation();
     } catch (error) {
       this.#nftables.close();
       throw error;
@@ -111,6 +111,7 @@ export class Firewall {
     const { table, declarations, rules } = this.#settings;
     const stores = declarations.map((declaration) => /^(set|map) \S+/.exec(declaration)?.[0]).filter((store) => store !== undefined);
     const inTable = (command: string): string => command.replace(/^(\S+) /, `$1 inet ${table} `);
+    this.#generation = this.#nftables.generation();
     this.#run(
       [
         // An owned table exists already, and nft may not name it again without its flags.
@@ -122,7 +123,10 @@ export class Firewall {
         ...rules.map((rule) => `add ${inTable(rule)}`),
       ].join("\n"),
     );
-    if (!this.#owned) this.#rulesListed = this.#look().rules;
+    if (this.#owned) return;
+    const seen = this.#look().rules;
+    // What was listed is ours only if nobody else committed since; otherwise the next watch finds a difference and asserts again.
+    this.#rulesListed = this.#nftables.generation() === this.#generation ? seen : "unknown";
   }
 
   /** True when somebody else committed a change to any table of this network namespace since the last look. */
@@ -155,6 +159,10 @@ export class Firewall {
 
   close(): void {
     this.#nftables.close();
+  }
+
+  #own(): void {
+    this.#owned = this.#settings.way === "owner" && this.#nftables.own(this.#settings.table);
   }
 
   #run(commands: string): void {

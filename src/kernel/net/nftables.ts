@@ -45,8 +45,14 @@ const FIOCLEX = 0x5451;
 const ioctlCall = libc("int ioctl(int fd, unsigned long request)");
 const getsockoptCall = libc("int getsockopt(int fd, int level, int name, void *value, void *length)");
 
+/**
+ * How nftables is reached: `owner`, the library and a table of which we are the owner; `library`, the library and a plain table, as on
+ * kernels before 6.9; `program`, the nft program, as where the library cannot be loaded. Each falls back to the next.
+ */
+export type FirewallWay = "owner" | "library" | "program";
+
 /** Opens nftables in the calling thread's network namespace. `scratchFile` is where the fall-back puts its commands. */
-export function openNftables(scratchFile: string, runProgram: RunProgram): Nftables {
+export function openNftables(scratchFile: string, runProgram: RunProgram, way: FirewallWay): Nftables {
   const generations = openNetlinkSocket(NETLINK_NETFILTER);
   const generation = (): number => {
     const [answer] = generations.query({
@@ -58,7 +64,7 @@ export function openNftables(scratchFile: string, runProgram: RunProgram): Nftab
     return answer === undefined ? 0 : (decodeAttributes(answer.body, 4).get(NFTA_GENERATION_ID)?.readUInt32BE(0) ?? 0);
   };
   try {
-    const commands = openLibrary() ?? openProgram(scratchFile, runProgram);
+    const commands = (way === "program" ? undefined : openLibrary()) ?? openProgram(scratchFile, runProgram);
     return {
       ...commands,
       generation,

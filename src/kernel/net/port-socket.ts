@@ -25,8 +25,14 @@ const bindCall = libc("int bind(int fd, const void *address, unsigned int length
 const setsockoptCall = libc("int setsockopt(int fd, int level, int name, const void *value, unsigned int length)");
 const inetPtonCall = libc("int inet_pton(int family, const char *text, void *bytes)");
 
+interface Port {
+  protocol: "tcp" | "udp" | "sctp";
+  address: string;
+  port: number;
+}
+
 /** Binds the port and gives the descriptor that holds it; throws a SystemCallError (EADDRINUSE, EADDRNOTAVAIL, EACCES, …). */
-export function bindPort(port: { protocol: "tcp" | "udp" | "sctp"; address: string; port: number }): number {
+export function bindPort(port: Port): number {
   const address = socketAddress(port.address, port.port);
   try {
     return bindSocket(port, address, false);
@@ -38,7 +44,15 @@ export function bindPort(port: { protocol: "tcp" | "udp" | "sctp"; address: stri
   }
 }
 
-function bindSocket(port: { protocol: "tcp" | "udp" | "sctp"; address: string; port: number }, address: Buffer, share: boolean): number {
+/**
+ * Lets the port be bound again as soon as the socket is closed, although connections it accepted linger in TIME_WAIT; for a socket that is
+ * about to listen, which keeps others away even so.
+ */
+export function allowSuccessor(fd: number): void {
+  checked("setsockopt", setsockoptCall(fd, SOL_SOCKET, SO_REUSEADDR, Buffer.from([1, 0, 0, 0]), 4), "to let a port be used again");
+}
+
+function bindSocket(port: Port, address: Buffer, share: boolean): number {
   const what = `to ${port.address}:${port.port}/${port.protocol}`;
   const family = address.readUInt16LE(0);
   const type = port.protocol === "udp" ? SOCK_DGRAM : SOCK_STREAM;
@@ -56,7 +70,8 @@ function bindSocket(port: { protocol: "tcp" | "udp" | "sctp"; address: string; p
   }
 }
 
-function socketAddress(text: string, port: number): Buffer {
+/** A `sockaddr_in` or `sockaddr_in6`. */
+export function socketAddress(text: string, port: number): Buffer {
   const family = isIPv6(text) ? AF_INET6 : AF_INET;
   const address = Buffer.alloc(family === AF_INET6 ? 28 : 16);
   address.writeUInt16LE(family, 0);
