@@ -75,6 +75,8 @@ class UnknownOptionError extends Error {}
 async function mountOverlayNew(overlay: OverlayMount): Promise<void> {
   const context = openContext();
   try {
+    // What `mount` shows in the container; without it the kernel says `none`.
+    setString(context, "source", "overlay");
     for (const lower of overlay.lower) setString(context, "lowerdir+", lower);
     setString(context, "upperdir", overlay.upper);
     setString(context, "workdir", overlay.work);

@@ -92,7 +92,8 @@ function reserveName(context: ContainerContext, asked: string | undefined, id: s
 function defaultHostname(context: ContainerContext, networkMode: string, utsMode: string, id: string): string {
   if (networkMode.startsWith("container:")) {
     const other = context.set.find(networkMode.slice("container:".length));
-    if (other === undefined) throw new EngineError("notFound", `No such container: ${networkMode.slice("container:".length)}`);
+    // Not `notFound`: clients would take it for a missing image and pull.
+    if (other === undefined) throw new EngineError("invalid", `No such container: ${networkMode.slice("container:".length)}`);
     return other.config.Hostname;
   }
   return networkMode === "host" || utsMode === "host" ? context.host.hostname : id.slice(0, 12);

@@ -11,7 +11,7 @@ import type { Exec } from "./exec-set.ts";
 import { runtimeOf } from "./keeper-spec.ts";
 import { endingAfter, withDetachKeys } from "./session-stream.ts";
 import { startExitCode } from "./start.ts";
-import { resolveUser } from "./user.ts";
+import { resolveUser, type ProcessUser } from "./user.ts";
 
 /** `POST /containers/{id}/exec` */
 export async function execCreate(context: ContainerContext, name: string, config: ExecConfig): Promise<{ Id: string }> {
@@ -19,6 +19,9 @@ export async function execCreate(context: ContainerContext, name: string, config
   checkExecutable(container, name);
   if (config.Cmd === undefined || config.Cmd.length === 0) throw new EngineError("invalid", "No exec command specified");
   parseDetachKeys(config.DetachKeys === "" ? undefined : config.DetachKeys);
+  await userOf(context, container, config).catch((error: unknown) => {
+    throw new EngineError("invalid", messageOf(error), { cause: error });
+  });
   const exec = context.execs.add(newId(), container.id, config);
   publishExecEvent(context, exec, "exec_create");
   return { Id: exec.id };
@@ -34,22 +37,25 @@ export async function execStart(context: ContainerContext, execId: string, optio
   if (exec.state.status === "exited") throw new EngineError("conflict", `exec command ${execId} has already run`);
   if (exec.state.status !== "created") throw new EngineError("conflict", `exec command ${execId} is already running`);
   checkExecutable(container, container.id);
+  const { config } = exec;
   const launching = Promise.withResolvers<void>();
   exec.state = { status: "starting", over: launching.promise };
 
-  if (options.Detach) {
-    await launch(context, container, exec, options).finally(launching.resolve);
-    return undefined;
-  }
-  const { config } = exec;
   const target = { containerId: container.id, execId };
   try {
+    // Before the session is there: only the keeper can end one.
+    const user = await userOf(context, container, config);
+    if (options.Detach) {
+      await launch(context, container, exec, options, user);
+      launching.resolve();
+      return undefined;
+    }
     const stream = await context.keeper.attach(target, {
       stdin: config.AttachStdin,
       stdout: config.AttachStdout,
       stderr: config.AttachStderr,
     });
-    const started = launch(context, container, exec, options).finally(launching.resolve);
+    const started = launch(context, container, exec, options, user).finally(launching.resolve);
     started.catch((error: unknown) => context.log.debug({ exec: execId, error: messageOf(error) }, "an exec could not start"));
     const keys = config.Tty && config.AttachStdin ? parseDetachKeys(config.DetachKeys || undefined) : undefined;
     const whole = endingAfter(stream, exec.ended);
@@ -116,12 +122,16 @@ function checkExecutable(container: Container, name: string): void {
   }
 }
 
-async function launch(context: ContainerContext, container: Container, exec: Exec, options: ExecStart): Promise<void> {
+/** Whom an exec runs as: found in the container's files as they are now. */
+async function userOf(context: ContainerContext, container: Container, config: ExecConfig): Promise<ProcessUser> {
+  const rootfs = paths.rootfs(context.roots, container.id);
+  return resolveUser(rootfs, config.User || container.config.User, container.hostConfig.GroupAdd ?? []);
+}
+
+async function launch(context: ContainerContext, container: Container, exec: Exec, options: ExecStart, user: ProcessUser): Promise<void> {
   const { config } = exec;
   const [rows, columns] = options.ConsoleSize ?? config.ConsoleSize ?? [];
   try {
-    const rootfs = paths.rootfs(context.roots, container.id);
-    const user = await resolveUser(rootfs, config.User || container.config.User, container.hostConfig.GroupAdd ?? []);
     publishExecEvent(context, exec, "exec_start");
     const { pid } = await context.keeper.startExec({
       containerId: container.id,

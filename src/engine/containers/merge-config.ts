@@ -23,9 +23,6 @@ export function mergeConfig(asked: ContainerConfig, image: ContainerDefaults | u
     WorkingDir: asked.WorkingDir === "" ? (defaults.WorkingDir ?? "") : asked.WorkingDir,
     Volumes: mergeKeys(asked.Volumes, defaults.Volumes),
     StopSignal: asked.StopSignal === "" ? (defaults.StopSignal ?? "") : asked.StopSignal,
-    StopTimeout: asked.StopTimeout ?? defaults.StopTimeout,
-    Shell: asked.Shell ?? defaults.Shell ?? undefined,
-    OnBuild: asked.OnBuild,
   };
 }
 
@@ -51,7 +48,8 @@ type KeySet = ContainerConfig["ExposedPorts"];
 
 function mergeKeys(asked: KeySet, image: Record<string, unknown> | null | undefined): KeySet {
   const ofImage = Object.keys(image ?? {}).map((key): [string, Record<string, never>] => [key, {}]);
-  if (asked === undefined && ofImage.length === 0) return undefined;
+  // Docker takes the image's nothing for the request's empty set.
+  if ((asked?.size ?? 0) === 0 && ofImage.length === 0) return undefined;
   return new Map([...(asked ?? []), ...ofImage]);
 }
 
