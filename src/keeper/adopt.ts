@@ -5,8 +5,8 @@ import { failpoint } from "../base/failpoint.ts";
 import { copyDescriptor, openPidfd, openPidfdOf } from "../kernel/pidfd.ts";
 import { hasMemoryLimit } from "./bundle.ts";
 import type { Containers } from "./containers.ts";
-import type { ContainerSpec, Target } from "./keeper.ts";
-import { execFolder, openContainerLog, type KeeperContext, type KeptContainer, type KeptExec } from "./kept.ts";
+import type { ContainerSpec, Exit, Target } from "./keeper.ts";
+import { execFolder, markFile, openContainerLog, type KeeperContext, type KeptContainer, type KeptExec } from "./kept.ts";
 import { adoptedProcess, endedProcess, type KeptProcess } from "./kept-process.ts";
 import { decodeExit, type Methods } from "./protocol.ts";
 import { readExit, readRecord, removeRecord, type ContainerRecord, type ProcessRecord } from "./record.ts";
@@ -44,7 +44,7 @@ export async function adoptContainers(context: KeeperContext, containers: Contai
 async function clearAway(context: KeeperContext, spec: ContainerSpec): Promise<void> {
   const runtime = await context.runtimeFor(spec.runtime);
   await runtime.remove(spec);
-  for (const file of Object.values(fifoPaths(spec.bundlePath))) rmSync(file, { force: true });
+  for (const file of [...Object.values(fifoPaths(spec.bundlePath)), markFile(spec)]) rmSync(file, { force: true });
   removeRecord(spec.bundlePath);
 }
 
@@ -56,14 +56,14 @@ async function adopt(
 ): Promise<KeptContainer> {
   const { spec } = record;
   const runtime = await context.runtimeFor(spec.runtime);
-  const exit = record.exit === undefined ? readExit(spec, processRecord) : decodeExit(record.exit);
+  const exit = record.exit && decodeExit(record.exit);
   const log = exit === undefined ? openContainerLog(context, spec) : undefined;
   const target: Target = { containerId: spec.id };
   const kept: KeptContainer = {
     spec,
     runtime,
     exit,
-    process: exit === undefined ? settling.findProcess(target, processRecord) : endedProcess(processRecord, Promise.resolve(undefined)),
+    process: exit === undefined ? settling.findProcess(target, processRecord, readExit(spec, processRecord)) : gone(processRecord),
     io: openIo(context, spec.bundlePath, { tty: spec.tty, stdinOnce: spec.stdinOnce, log, ended: exit !== undefined }),
     execs: new Map(),
     removal: exit === undefined ? undefined : runtime.remove(spec),
@@ -79,7 +79,7 @@ async function adopt(
     const execTarget = { ...target, execId };
     const ended = exec.exit !== undefined;
     const io = openIo(context, execFolder(spec, execId), { tty: exec.tty, stdinOnce: true, log: undefined, ended });
-    const process = ended ? endedProcess(exec.process, Promise.resolve(undefined)) : settling.findProcess(execTarget, exec.process);
+    const process = ended ? gone(exec.process) : settling.findProcess(execTarget, exec.process);
     if (exec.tty && !ended) settling.wantTerminal(execTarget, io);
     const keptExec: KeptExec = { id: execId, process, io, tty: exec.tty, exit: exec.exit && decodeExit(exec.exit), acknowledged: false };
     kept.execs.set(execId, keptExec);
@@ -109,8 +109,9 @@ class Settling implements Adoption {
     this.#context = context;
   }
 
-  /** The process if it still runs, else one whose end the daemon's report tells. */
-  findProcess(target: Target, record: ProcessRecord): KeptProcess {
+  /** The process if it still runs, else one whose end was written down or the daemon's report tells. */
+  findProcess(target: Target, record: ProcessRecord, recordedExit?: Exit): KeptProcess {
+    if (recordedExit !== undefined) return gone(record, recordedExit);
     const pidfd = openPidfdOf(record.pid, record.startTicks);
     if (pidfd !== undefined) return adoptedProcess(record, pidfd, this.#context.poller);
     const { promise, resolve } = Promise.withResolvers<number | undefined>();
@@ -146,6 +147,10 @@ class Settling implements Adoption {
       closeSync(daemon);
     }
   }
+}
+
+function gone(record: ProcessRecord, recordedExit?: Exit): KeptProcess {
+  return endedProcess(record, Promise.resolve(undefined), recordedExit);
 }
 
 function keyOf({ containerId, execId }: Target): string {

@@ -136,6 +136,8 @@ class KeeperClient implements KeeperHandle {
 
   async shutdown(): Promise<void> {
     await this.#request("shutdown", {});
+    // Its end is wanted, not to be mended.
+    this.#closing.abort();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

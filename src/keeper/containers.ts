@@ -8,6 +8,7 @@ import type { AttachOptions, ContainerSpec, ExecSpec, KeeperEvent, Target, Termi
 import {
   describe,
   execFolder,
+  markFile,
   settleContainer,
   settleExec,
   startedOf,
@@ -152,6 +153,7 @@ export class Containers {
     for (const exec of kept.execs.values()) await exec.io.close();
     await kept.io.close();
     for (const file of Object.values(fifoPaths(spec.bundlePath))) rmSync(file, { force: true });
+    rmSync(markFile(spec), { force: true });
     rmSync(path.join(spec.bundlePath, "execs"), { recursive: true, force: true });
     removeRecord(spec.bundlePath);
     this.#kept.delete(spec.id);

@@ -1,6 +1,7 @@
 import { closeSync } from "node:fs";
 import { readEndedStatus, signalPidfd } from "../kernel/pidfd.ts";
 import type { Poller } from "../kernel/poller.ts";
+import type { Exit } from "./keeper.ts";
 import type { ProcessRecord } from "./record.ts";
 
 /** A target's process: one we started, or one that an earlier keeper did and that is nobody's child of ours. */
@@ -8,6 +9,8 @@ export interface KeptProcess {
   record: ProcessRecord;
   /** The wait status, as soon as it has ended; undefined when nobody can tell it any more. */
   ended: Promise<number | undefined>;
+  /** How it ended, where an earlier keeper has written that down and did not live to log all its output. */
+  recordedExit?: Exit | undefined;
   /** Sends a signal; false when it has ended. */
   signal(signalNumber: number): boolean;
 }
@@ -52,6 +55,6 @@ export function adoptedProcess(record: ProcessRecord, pidfd: number, poller: Pol
 }
 
 /** A process that ended while there was no keeper. */
-export function endedProcess(record: ProcessRecord, ended: Promise<number | undefined>): KeptProcess {
-  return { record, ended, signal: () => false };
+export function endedProcess(record: ProcessRecord, ended: Promise<number | undefined>, recordedExit?: Exit): KeptProcess {
+  return { record, ended, recordedExit, signal: () => false };
 }

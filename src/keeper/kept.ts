@@ -23,7 +23,7 @@ import type { TargetIo } from "./target-io.ts";
  * What the keeper holds of a container and of its execs, and what happens when their processes end.
  *
  * A container is *kept* from the moment its process runs until the daemon lets go of it; it is either running (`exit` undefined) or ended.
- * An exit is set, recorded and reported in this order, and only when all output is in the log.
+ * An exit is made durable at once, but set, recorded and reported, in this order, only when all output is in the log.
  */
 export interface KeptContainer {
   spec: ContainerSpec;
@@ -86,8 +86,9 @@ export async function settleContainer(context: KeeperContext, kept: KeptContaine
   const waitStatus = await process.ended;
   const finishedAtNs = nowNs();
   const oomKilled = context.oom.finish(spec.id, spec.cgroupsPath);
-  const exit = exitOf(waitStatus, finishedAtNs, oomKilled);
+  const exit = process.recordedExit ?? exitOf(waitStatus, finishedAtNs, oomKilled);
   failpoint("keeper.exit.seen");
+  // An exit file beside a record without exit: the next keeper has to log the rest.
   await Promise.all([
     attempt(context, kept, "cannot read its output to the end", () => kept.io.finish()),
     attempt(context, kept, "cannot record its exit", () => writeExit(spec, process.record, exit)),
@@ -125,7 +126,11 @@ export function exitOf(waitStatus: number | undefined, finishedAtNs: bigint, oom
 }
 
 export function openContainerLog(context: KeeperContext, spec: ContainerSpec): LogWriter | undefined {
-  return spec.log.driver === "json-file" ? new LogWriter(spec.log, context.log) : undefined;
+  return spec.log.driver === "json-file" ? new LogWriter(spec.log, markFile(spec), context.log) : undefined;
+}
+
+export function markFile(spec: ContainerSpec): string {
+  return path.join(spec.bundlePath, "log.mark");
 }
 
 export function execFolder(spec: ContainerSpec, execId: string): string {

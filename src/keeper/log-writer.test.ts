@@ -13,12 +13,19 @@ beforeEach(() => {
   folder = mkdtempSync(path.join(os.tmpdir(), "log-writer-"));
   file = path.join(folder, "x-json.log");
 });
-afterEach(() => rmSync(folder, { recursive: true }));
+afterEach(() => {
+  rmSync(folder, { recursive: true });
+  rmSync(`${folder}.mark`, { force: true });
+});
 
 const log = openLog("test", "fatal");
 type JsonFile = Extract<LogDestination, { driver: "json-file" }>;
 const open = (options: Partial<JsonFile> = {}): LogWriter =>
-  new LogWriter({ driver: "json-file", path: file, maxSizeBytes: undefined, maxFiles: 1, compress: false, ...options }, log);
+  new LogWriter(
+    { driver: "json-file", path: file, maxSizeBytes: undefined, maxFiles: 1, compress: false, ...options },
+    `${folder}.mark`,
+    log,
+  );
 const textsOf = (content: string): string[] =>
   content
     .split("\n")

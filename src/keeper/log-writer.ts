@@ -8,6 +8,7 @@ import { BufferPool } from "./buffers.ts";
 import type { OutputStream } from "./frames.ts";
 import type { LogDestination } from "./keeper.ts";
 import { encodeRecords, recordTail } from "./log-lines.ts";
+import { checksumOf, LogMark, type UnfinishedWrite } from "./log-mark.ts";
 
 const LOG_MODE = 0o640;
 const NEWLINE = 0x0a;
@@ -18,6 +19,11 @@ const NOTE_BYTES = 512;
 const room = new BufferPool(ROOM_BYTES, ROOMS);
 /** How far back from its end a log is searched for the end of its last whole record. */
 const TORN_LIMIT_BYTES = 1024 * 1024;
+
+export interface Origin {
+  bytes: Buffer;
+  take: () => void;
+}
 
 type JsonFile = Extract<LogDestination, { driver: "json-file" }>;
 
@@ -32,28 +38,48 @@ export class LogWriter {
   readonly #destination: JsonFile;
   readonly #attributes: string;
   readonly #log: Log;
+  readonly #mark: LogMark;
+  #unconfirmed: UnfinishedWrite | undefined;
   #descriptor: number;
+  #inode: number;
   #sizeBytes: number;
   #tail: Promise<void> = Promise.resolve();
   #lost: { bytes: number; reason: string } | undefined;
   #compressing: Promise<void> = Promise.resolve();
   #closed = false;
 
-  constructor(destination: JsonFile, log: Log) {
+  /** `markFile`: where the write under way is marked (log-mark.ts). */
+  constructor(destination: JsonFile, markFile: string, log: Log) {
     this.#destination = destination;
     this.#log = log;
     const { attrs } = destination;
     this.#attributes = attrs === undefined || Object.keys(attrs).length === 0 ? "" : JSON.stringify(attrs);
+    this.#mark = new LogMark(markFile);
     this.#descriptor = openSync(destination.path, "a+", LOG_MODE);
-    this.#sizeBytes = dropTornRecord(this.#descriptor);
+    const { ino, size } = fstatSync(this.#descriptor);
+    this.#inode = ino;
+    this.#sizeBytes = size;
+    this.#mend();
   }
 
-  /** Writes output as records; resolves when it is in the file (or lost, with a note). `bytes` are the caller's again at once. */
-  write(stream: OutputStream, bytes: Buffer): Promise<void> {
+  /** The last write of an earlier keeper, of which only the pipe can tell whether it was also taken from there. */
+  get unconfirmed(): UnfinishedWrite | undefined {
+    return this.#unconfirmed;
+  }
+
+  /**
+   * Writes output as records; resolves when it is in the file (or lost, with a note). `bytes` are the caller's again at once. `origin`: what
+   * of it is still in a pipe, and how to take it from there once it is in the file.
+   */
+  write(stream: OutputStream, bytes: Buffer, origin?: Origin): Promise<void> {
     const { buffer, sizeBytes } = encodeRecords(bytes, this.#recordTail(stream), room.take());
     const outputBytes = bytes.length;
+    const source = origin && { stream, takenBytes: origin.bytes.length, checksum: checksumOf(origin.bytes) };
     this.#tail = this.#tail.then(async () => {
+      if (source) this.#mark.begin({ ...source, inode: this.#inode, sizeBytes: this.#sizeBytes, recordsBytes: sizeBytes });
       await this.#write(buffer.subarray(0, sizeBytes), outputBytes);
+      origin?.take();
+      if (source) this.#mark.end();
       room.give(buffer);
     });
     return this.#tail;
@@ -66,6 +92,21 @@ export class LogWriter {
     await this.#tail;
     await this.#compressing;
     closeSync(this.#descriptor);
+    this.#mark.close();
+  }
+
+  /** Takes back what an earlier keeper has written only in part: it is in the container's pipe still. */
+  #mend(): void {
+    const unfinished = this.#mark.unfinished();
+    if (unfinished?.inode === this.#inode && this.#sizeBytes >= unfinished.sizeBytes) {
+      if (this.#sizeBytes >= unfinished.sizeBytes + unfinished.recordsBytes) {
+        this.#unconfirmed = unfinished;
+      } else {
+        ftruncateSync(this.#descriptor, unfinished.sizeBytes);
+        this.#sizeBytes = unfinished.sizeBytes;
+      }
+    }
+    this.#sizeBytes = dropTornRecord(this.#descriptor, this.#sizeBytes);
   }
 
   async #write(records: Buffer, outputBytes: number): Promise<void> {
@@ -121,6 +162,7 @@ export class LogWriter {
     const next = openSync(path, "a+", LOG_MODE);
     closeSync(this.#descriptor);
     this.#descriptor = next;
+    this.#inode = fstatSync(next).ino;
     this.#sizeBytes = 0;
     if (compress) this.#compressing = this.#compress(`${path}.1`);
   }
@@ -145,13 +187,13 @@ export class LogWriter {
   }
 }
 
-/** Cuts off a record that a keeper did not live to finish; gives the file's size. Its text is still in the container's pipe. */
-function dropTornRecord(descriptor: number): number {
-  const { size } = fstatSync(descriptor);
-  const tail = Buffer.alloc(Math.min(size, TORN_LIMIT_BYTES));
-  readSync(descriptor, tail, 0, tail.length, size - tail.length);
-  const wholeBytes = size - tail.length + tail.lastIndexOf(NEWLINE) + 1;
-  if (wholeBytes === size || (tail.lastIndexOf(NEWLINE) < 0 && size > TORN_LIMIT_BYTES)) return size;
+/** Cuts off a record that was not finished; gives the file's size then. */
+function dropTornRecord(descriptor: number, sizeBytes: number): number {
+  const tail = Buffer.alloc(Math.min(sizeBytes, TORN_LIMIT_BYTES));
+  readSync(descriptor, tail, 0, tail.length, sizeBytes - tail.length);
+  const lastEnd = tail.lastIndexOf(NEWLINE) + 1;
+  if (lastEnd === tail.length || (lastEnd === 0 && sizeBytes > TORN_LIMIT_BYTES)) return sizeBytes;
+  const wholeBytes = sizeBytes - tail.length + lastEnd;
   ftruncateSync(descriptor, wholeBytes);
   return wholeBytes;
 }

@@ -3,12 +3,11 @@ import type { Readiness } from "../kernel/poller.ts";
 import { Chunk, type BufferPool } from "./buffers.ts";
 import type { OutputStream } from "./frames.ts";
 import { recordableBytes } from "./log-lines.ts";
+import { checksumOf, type UnfinishedWrite } from "./log-mark.ts";
+import type { Origin } from "./log-writer.ts";
 
-/** How much is looked at in one turn. */
+/** How much is looked at in one turn: at worst, of two-byte lines, 4 ms of work. */
 export const TURN_BYTES = 64 * 1024;
-/** The same for very short lines, which grow up to forty-fold in the log: a turn must not take the loop for 20 ms. */
-const SHORT_LINES_TURN_BYTES = 8 * 1024;
-const SHORT_LINE_BYTES = 16;
 /** How long an unfinished line stays in the pipe before it is taken into memory. */
 const HOLD_MS = 1000;
 
@@ -16,7 +15,9 @@ export interface OutputSink {
   /** Gives clients bytes they have not had yet, a part of `chunk`. A promise: wait before sending more. */
   forward(stream: OutputStream, bytes: Buffer, chunk: Chunk): Promise<void> | undefined;
   /** Writes whole records' worth of bytes, encoded before it returns; resolves when they are in the file. Undefined: there is no log. */
-  log: ((stream: OutputStream, bytes: Buffer) => Promise<void>) | undefined;
+  log: ((stream: OutputStream, bytes: Buffer, origin?: Origin) => Promise<void>) | undefined;
+  /** An earlier keeper's last write to the log, if it may not have been taken from this output's pipe. */
+  unconfirmed?: UnfinishedWrite | undefined;
 }
 
 /** What all outputs of a keeper share: a pipe to look through, a place to throw things away, buffers of TURN_BYTES to read into. */
@@ -41,11 +42,11 @@ export class Output {
   readonly #release: () => void;
   /** Looks before it takes. */
   readonly #peeks: boolean;
+  #unconfirmed: UnfinishedWrite | undefined;
   /** The beginning of a line, taken already. */
   #carry: Buffer = Buffer.alloc(0);
   /** How many bytes at the head of the pipe the clients have had. */
   #forwardedBytes = 0;
-  #turnBytes = TURN_BYTES;
   /** Something happened since the last look. */
   #ready = false;
   #hungUp = false;
@@ -69,6 +70,7 @@ export class Output {
     this.#sink = sink;
     this.#tools = tools;
     this.#peeks = source.kind === "pipe" && sink.log !== undefined;
+    if (this.#peeks && sink.unconfirmed?.stream === source.stream) this.#unconfirmed = sink.unconfirmed;
   }
 
   /** Resolves when the output has ended and all of it was forwarded and logged; rejects when it cannot be read. */
@@ -136,7 +138,8 @@ export class Output {
   async #turn(): Promise<"more" | "waiting" | "ended" | "abandoned"> {
     const chunk = new Chunk(this.#tools.buffers);
     try {
-      const size = this.#look(chunk.buffer.subarray(0, this.#turnBytes));
+      const size = this.#look(chunk.buffer);
+      if (size !== undefined && size > 0 && this.#takeConfirmed(chunk.buffer.subarray(0, size))) return "more";
       if (size === undefined && !this.#finishing) return "waiting";
       const bytes = chunk.buffer.subarray(0, size ?? 0);
       const fresh = bytes.subarray(this.#forwardedBytes);
@@ -145,8 +148,9 @@ export class Output {
       if (slow !== undefined) await slow;
       if (size === undefined) return "abandoned";
       if (size === 0) return "ended";
-      if (taken === 0) this.#holdBack();
-      return taken > 0 ? "more" : "waiting";
+      if (taken > 0) return "more";
+      this.#holdBack();
+      return "waiting";
     } finally {
       chunk.release();
     }
@@ -158,19 +162,19 @@ export class Output {
     if (log === undefined) return bytes.length;
     clearTimeout(this.#hold);
     const pending = this.#carry.length === 0 ? bytes : Buffer.concat([this.#carry, bytes]);
-    const isLast = (this.#hungUp || this.#finishing || bytes.length === 0) && bytes.length < this.#turnBytes;
+    const isLast = bytes.length === 0 || (this.#peeks && (this.#hungUp || this.#finishing) && bytes.length < TURN_BYTES);
     const ready = isLast ? pending.length : recordableBytes(pending);
-    if (ready > 0) await log(this.#stream, pending.subarray(0, ready));
-    this.#adaptTurn(pending, ready);
     const carried = Math.min(ready, this.#carry.length);
     const inMemory = !this.#peeks || this.#absorbing;
     const taken = inMemory ? bytes.length : ready - carried;
+    const take = (): void => {
+      if (this.#peeks && !this.#released) discard(this.#descriptor, this.#tools.nullDevice, taken);
+    };
+    if (ready > 0) await log(this.#stream, pending.subarray(0, ready), this.#peeks ? { bytes: bytes.subarray(0, taken), take } : undefined);
+    else take();
     this.#carry = inMemory ? Buffer.from(pending.subarray(ready)) : this.#carry.subarray(carried);
     this.#absorbing = false;
-    if (this.#peeks) {
-      discard(this.#descriptor, this.#tools.nullDevice, taken);
-      this.#forwardedBytes = bytes.length - taken;
-    }
+    if (this.#peeks) this.#forwardedBytes = bytes.length - taken;
     return taken + carried;
   }
 
@@ -190,11 +194,14 @@ export class Output {
     return size;
   }
 
-  #adaptTurn(pending: Buffer, ready: number): void {
-    if (ready < SHORT_LINES_TURN_BYTES) return;
-    let newlines = 0;
-    for (let at = 0; at < SHORT_LINES_TURN_BYTES; at += 1) if (pending[at] === 0x0a) newlines += 1;
-    this.#turnBytes = newlines > SHORT_LINES_TURN_BYTES / SHORT_LINE_BYTES ? SHORT_LINES_TURN_BYTES : TURN_BYTES;
+  /** Takes from the pipe what the log has had from an earlier keeper already. */
+  #takeConfirmed(bytes: Buffer): boolean {
+    const write = this.#unconfirmed;
+    this.#unconfirmed = undefined;
+    if (write === undefined || write.takenBytes > bytes.length) return false;
+    if (checksumOf(bytes.subarray(0, write.takenBytes)) !== write.checksum) return false;
+    discard(this.#descriptor, this.#tools.nullDevice, write.takenBytes);
+    return true;
   }
 
   #drain(): void {

@@ -1,3 +1,4 @@
+import { rmSync } from "node:fs";
 import { EngineError, messageOf } from "../base/errors.ts";
 import { failpoint } from "../base/failpoint.ts";
 import { nowNs } from "../base/time.ts";
@@ -6,7 +7,7 @@ import { readStartTicks } from "../kernel/pidfd.ts";
 import type { Runtime } from "../kernel/runtime.ts";
 import { hasMemoryLimit } from "./bundle.ts";
 import type { ContainerSpec } from "./keeper.ts";
-import { openContainerLog, recordOf, type KeeperContext, type KeptContainer } from "./kept.ts";
+import { markFile, openContainerLog, recordOf, type KeeperContext, type KeptContainer } from "./kept.ts";
 import { ownProcess } from "./kept-process.ts";
 import type { LogWriter } from "./log-writer.ts";
 import { removeRecord, writeRecord } from "./record.ts";
@@ -24,7 +25,10 @@ export async function startContainer(context: KeeperContext, spec: ContainerSpec
   failpoint("keeper.start.recorded");
 
   const log = openLog(context, spec);
-  undo.defer("log", () => log?.close());
+  undo.defer("log", async () => {
+    await log?.close();
+    rmSync(markFile(spec), { force: true });
+  });
   const stdio = prepareStdio({
     folder: spec.bundlePath,
     tty: spec.tty,

@@ -143,7 +143,11 @@ export class TargetIo {
     };
     const output = new Output(
       { descriptor, kind, stream, release },
-      { forward: (from, bytes, chunk) => this.#forward(from, bytes, chunk), log: log && ((from, bytes) => log.write(from, bytes)) },
+      {
+        forward: (from, bytes, chunk) => this.#forward(from, bytes, chunk),
+        log: log && ((from, bytes, origin) => log.write(from, bytes, origin)),
+        unconfirmed: log?.unconfirmed,
+      },
       tools,
     );
     this.#outputs.push(output);
