@@ -3,7 +3,7 @@ import { LogDecoder } from "./log-decoder.ts";
 import { closeLogFiles, type LogFile, openLogFiles, openRotated } from "./log-files.ts";
 import { findTail } from "./log-tail.ts";
 import { LogWatch } from "./log-watch.ts";
-import { readCompressed, readPlain } from "./read-file.ts";
+import { beginning, type Position, readCompressed, readPlain } from "./read-file.ts";
 
 /**
  * Logs: what a container wrote, read back. The keeper writes them (`keeper/log-writer.ts`), in Docker's json-file format and rotation; this
@@ -48,7 +48,6 @@ const MAX_WAITING_FILES = 16;
 /** A record is written a little later than its time says. */
 const UNTIL_GRACE_MS = 100;
 const MAX_TIMER_MS = 2 ** 31 - 1;
-const KNOWN_AGAIN_BYTES = 64;
 
 /** What a client that asked for `request` reads: frames, or bare text on a terminal. Ends at the log's end or, following, its completion. */
 export async function* readLogs(source: LogSource, request: LogsRequest, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
@@ -65,16 +64,12 @@ export async function* readLogs(source: LogSource, request: LogsRequest, signal?
   const start = tail === undefined ? { fileIndex: 0, offset: 0, skipLines: 0 } : await findTail(reading.waiting, tail);
   await reading.skipFiles(start.fileIndex);
   decoder.skipLines(start.skipLines);
-  let offset = start.offset;
+  let position = beginning(start.offset);
 
   for (let file = await reading.next(); file !== undefined; file = await reading.next()) {
-    /** The last bytes read, to know them again. */
-    let lastBytes: Buffer = Buffer.alloc(0);
     for (let pass = 0; ; pass += 1) {
       const rest = await reading.afterwards();
-      for await (const block of blocksOf(file, offset, pass)) {
-        offset += block.length;
-        lastBytes = Buffer.from(block.subarray(-KNOWN_AGAIN_BYTES));
+      for await (const block of blocksOf(file, position, pass)) {
         const output = decoder.push(block);
         if (output.length > 0) yield output;
         if (decoder.isDone || signal?.aborted === true) return;
@@ -87,27 +82,18 @@ export async function* readLogs(source: LogSource, request: LogsRequest, signal?
       }
       await reading.wait();
       if (signal?.aborted === true) return;
-      if (await wasTruncated(file, offset, lastBytes)) offset = 0;
     }
-    offset = 0;
+    position = beginning();
     const output = decoder.endFile(true);
     if (output.length > 0) yield output;
     if (reading.takeGap()) yield decoder.note("the log was rotated faster than it was read: lines may be missing here");
   }
 }
 
-/** What a file has from `offset` on; a compressed one is read once and never grows. */
-function blocksOf(file: LogFile, offset: number, pass: number): AsyncIterable<Buffer> | Buffer[] {
-  if (!file.isCompressed) return readPlain(file, offset);
+/** What a file has from `position` on; a compressed one is read once and never grows. */
+function blocksOf(file: LogFile, position: Position, pass: number): AsyncIterable<Buffer> | Buffer[] {
+  if (!file.isCompressed) return readPlain(file, position);
   return pass === 0 ? readCompressed(file) : [];
-}
-
-/** A log of one file is rotated by cutting it to nothing; it may have grown again since. */
-async function wasTruncated({ handle, isCompressed }: LogFile, offset: number, lastBytes: Buffer): Promise<boolean> {
-  if (isCompressed) return false;
-  const again = Buffer.alloc(lastBytes.length);
-  const { bytesRead } = await handle.read(again, 0, again.length, offset - again.length);
-  return bytesRead < again.length || !again.equals(lastBytes);
 }
 
 /** The files of one reading, those to come included. */
