@@ -77,7 +77,7 @@ test("a second daemon on the same data root refuses", async () => {
     `--data-root=${roots.data}`,
     `--exec-root=${roots.exec}2`,
     `--host=unix://${roots.exec}2.sock`,
-    "--bridge=none",
+    `--bridge=${daemon().bridge}`,
   ]);
   expect(second.code).not.toBe(0);
   expect(second.stderr).toContain(roots.data);

@@ -9,7 +9,8 @@ import type { Settings } from "./settings.ts";
 /** What a container gets that asks for nothing else. */
 export interface ContainerDefaults {
   ulimits: { name: string; soft: number; hard: number }[];
-  cgroupParent: string;
+  /** Undefined: by the exec root, so that daemons side by side keep theirs apart. */
+  cgroupParent: string | undefined;
   init: boolean;
   initPath: string | undefined;
   shmSizeBytes: number;
@@ -28,13 +29,13 @@ export async function readContainerDefaults(settings: Settings): Promise<Contain
   const shmSizeBytes = shmSize === undefined ? SHM_SIZE_BYTES : parseMemorySize(shmSize);
   if (shmSizeBytes === undefined)
     throw new EngineError("invalid", `invalid argument "${shmSize}" for "--default-shm-size" flag: invalid size: '${shmSize}'`);
-  const cgroupParent = settings.text("cgroup-parent") || "/tsubo";
-  if (!cgroupParent.startsWith("/") || cgroupParent.split("/").includes("..")) {
+  const cgroupParent = settings.text("cgroup-parent") || undefined;
+  if (cgroupParent !== undefined && (!cgroupParent.startsWith("/") || cgroupParent.split("/").includes(".."))) {
     throw new EngineError("invalid", `cgroup-parent: an absolute path is wanted, not "${cgroupParent}"`);
   }
   return {
     ulimits: readUlimits(settings),
-    cgroupParent: path.normalize(cgroupParent).replace(/(.)\/$/, "$1"),
+    cgroupParent: cgroupParent && path.normalize(cgroupParent).replace(/(.)\/$/, "$1"),
     init: settings.boolean("init") ?? false,
     initPath: settings.text("init-path") || undefined,
     shmSizeBytes,

@@ -43,9 +43,9 @@ test("without flags: everything below two roots", async () => {
     pidFile: "/run/tsubo/tsubo.pid",
     listenOn: [{ kind: "unix", path: "/run/tsubo/tsubo.sock" }],
     logLevel: "info",
-    bridge: { enabled: true, name: "tsubo0", bip: undefined },
+    bridge: { name: "tsubo0", bip: undefined },
     logs: { type: "json-file" },
-    containers: { cgroupParent: "/tsubo", shmSizeBytes: 67_108_864 },
+    containers: { cgroupParent: undefined, shmSizeBytes: 67_108_864 },
   });
   expect(await configOf("--exec-root", "/run/other")).toMatchObject({
     pidFile: "/run/other/tsubo.pid",
@@ -77,7 +77,6 @@ test("dockerd's grammar", async () => {
   expect(await configOf("-DH", "unix:///a.sock")).toMatchObject({ debug: true, listenOn: [{ path: "/a.sock" }] });
   expect(await configOf("--debug=false", "--init=T")).toMatchObject({ debug: false, containers: { init: true } });
   expect(await configOf("--data-root=/one", "--data-root=/two")).toMatchObject({ roots: { data: "/two" } });
-  expect(await configOf("--bridge", "none")).toMatchObject({ bridge: { enabled: false } });
 });
 
 test("what is no flag, or no value of it, is refused in pflag's words", async () => {
@@ -116,7 +115,6 @@ test.each([
   ["--add-runtime=x", "NAME=PATH is wanted"],
   ["--cgroup-parent=a", "an absolute path is wanted"],
   ["--shutdown-timeout=-1", "invalid shutdown timeout: -1"],
-  ["--tls", "TLS needs --tlscert and --tlskey"],
 ])("%s is refused", async (flag, message) => {
   expect(await refusal(flag)).toContain(message);
 });
@@ -173,16 +171,71 @@ test("a config file that is wrong is refused with its name and the reason", asyn
 });
 
 test("flags of dockerd that mean nothing here are accepted, and said so", async () => {
-  expect(await notesOf("--live-restore", "--iptables=false", "--storage-driver", "overlay2")).toEqual([
-    "iptables has no effect: the firewall is nftables, in a table of its own",
+  expect(await notesOf("--live-restore", "--ip6tables=false", "--storage-driver", "overlay2")).toEqual([
+    "ip6tables has no effect: the firewall is nftables, in a table of its own",
     "live-restore has no effect: containers always outlive the daemon",
     "storage-driver has no effect: layers are overlays",
   ]);
   expect(
     await notesOf("--config-file", file({ proxies: { "http-proxy": "http://p" }, builder: {}, features: { buildkit: true } })),
   ).toHaveLength(3);
-  expect(await notesOf("-H", "tcp://127.0.0.1:2375")).toEqual([expect.stringContaining("is root on this machine")]);
   expect(await notesOf()).toEqual([]);
+});
+
+test.each([
+  "--tls",
+  "--tlsverify",
+  "--tlsverify=false",
+  "--tlscacert=/ca.pem",
+  "--tlscert=/cert.pem",
+  "--tlskey=/key.pem",
+  "--authorization-plugin=opa",
+  "--userns-remap=default",
+  "--selinux-enabled",
+  "--rootless",
+  "--icc=false",
+  "--bridge=none",
+  "--iptables=false",
+  "--ip-forward=false",
+  "--ip-masq=false",
+  "--fixed-cidr=172.29.1.0/24",
+  "--default-network-opt=bridge=com.docker.network.bridge.enable_icc=false",
+  "--storage-opt=overlay2.size=10G",
+])("%s asks for a protection that is not there: the daemon does not start without it", async (flag) => {
+  const [name = ""] = flag.split(/=|$/, 1);
+  expect(await refusal("-H", "tcp://127.0.0.1:2376", flag)).toMatch(new RegExp(`^${name}=.* asks for a protection .* Way out: .*`));
+});
+
+test("a protection is missed in the config file too, and by its name there", async () => {
+  const name = file({ "userns-remap": "default" });
+  expect(await refusal("--config-file", name)).toMatch(`"userns-remap": "default" in ${name} asks for a protection`);
+  expect(await refusal("--config-file", file({ "authorization-plugins": ["opa"] }))).toContain('"authorization-plugins": ["opa"]');
+  expect(await refusal("--config-file", file({ icc: false }))).toContain("run what must be on its own with --network none");
+  expect(
+    await refusal("--config-file", file({ "default-network-opts": { bridge: { "com.docker.network.bridge.enable_icc": "false" } } })),
+  ).toContain("networks have no daemon-wide options yet");
+  expect(
+    await refusal(
+      "--config-file",
+      file({ "authorization-plugins": [], "userns-remap": "", icc: true, tls: false, "selinux-enabled": false }),
+    ),
+  ).toBe("accepted");
+});
+
+test("values that ask for what is done anyway are accepted", async () => {
+  const harmless = ["--icc=true", "--tls=false", "--iptables", "--ip-masq", "--ip-forward=true", "--userns-remap=", "--rootless=false"];
+  expect(await refusal(...harmless, "--selinux-enabled=false", "--storage-opt=overlay2.override_kernel_check=true")).toBe("accepted");
+});
+
+test("an address on the network without TLS is served with a warning, as dockerd does", async () => {
+  expect(await notesOf("-H", "unix:///a.sock")).toEqual([]);
+  const [insecure, browsers] = [
+    expect.stringContaining("root access on this machine"),
+    expect.stringContaining("scripts run in a browser"),
+  ];
+  expect(await notesOf("-H", "tcp://127.0.0.1:2375")).toEqual([insecure, browsers]);
+  expect(await notesOf("-H", "tcp://0.0.0.0:2375")).toEqual([insecure, browsers, expect.stringContaining("say --tls=false")]);
+  expect(await notesOf("-H", "tcp://0.0.0.0:2375", "--tls=false")).not.toContainEqual(expect.stringContaining("say --tls=false"));
 });
 
 test("--help, --version and --validate print and do no more", async () => {

@@ -11,6 +11,7 @@ import { checkConfigFile, failure, isObject, readConfigFile } from "./config-fil
 import { type ContainerDefaults, readContainerDefaults } from "./container-defaults.ts";
 import { DAEMON_FLAGS, FILE_ONLY_KEYS, helpText, PROGRAM_FLAGS } from "./daemon-flags.ts";
 import { type FlagValues, parseFlags } from "./flag-grammar.ts";
+import { refuseMissingProtections } from "./protections.ts";
 import { formatListenAddress, type ListenAddress, parseListenAddress } from "./listen-address.ts";
 import { Settings } from "./settings.ts";
 
@@ -26,14 +27,13 @@ export interface DaemonConfig {
   listenOn: ListenAddress[];
   /** Undefined: the group `docker`, where the machine has one. */
   socketGroup: string | undefined;
-  tls: TlsConfig | undefined;
   /** `key=value`, no key twice. */
   labels: string[];
   shutdownTimeoutMs: number;
   logLevel: LogLevel;
   debug: boolean;
 
-  bridge: { enabled: boolean; name: string; bip: string | undefined; mtu: number | undefined };
+  bridge: { name: string; bip: string | undefined; mtu: number | undefined };
   /** Host address for published ports that name none; empty: all. */
   defaultPublishAddress: string;
   dns: { servers: string[]; options: string[]; search: string[] };
@@ -45,13 +45,6 @@ export interface DaemonConfig {
   defaultRuntime: string | undefined;
   containers: ContainerDefaults;
   logs: LogConfig;
-}
-
-export interface TlsConfig {
-  caFile: string | undefined;
-  certificateFile: string;
-  keyFile: string;
-  verifyClients: boolean;
 }
 
 /** What the command line asks for: to run, or to print something and exit. */
@@ -76,10 +69,11 @@ export async function readDaemonConfig(args: readonly string[]): Promise<DaemonC
   const fileValues = await readConfigFile(file);
   if (fileValues === undefined && flags.has("config-file")) throw failure(file, `open ${file}: no such file or directory`);
   checkConfigFile(file, fileValues ?? new Map(), flags);
-  const settings = new Settings(flags, fileValues ?? new Map());
+  const settings = new Settings(flags, fileValues ?? new Map(), file);
+  refuseMissingProtections(settings);
   const config = await readSettings(settings);
   if (flags.get("validate") === true) return { kind: "print", text: "configuration OK\n" };
-  return { kind: "run", config, notes: [...notesOf(settings), ...notesOnListening(config)] };
+  return { kind: "run", config, notes: [...notesOf(settings), ...notesOnListening(config, settings)] };
 }
 
 async function readSettings(settings: Settings): Promise<DaemonConfig> {
@@ -87,9 +81,7 @@ async function readSettings(settings: Settings): Promise<DaemonConfig> {
     data: path.resolve(settings.text("data-root") ?? DEFAULT_ROOTS.data),
     exec: path.resolve(settings.text("exec-root") ?? DEFAULT_ROOTS.exec),
   };
-  const tls = readTls(settings);
   const debug = settings.boolean("debug") ?? false;
-  const bridgeName = settings.text("bridge") || "tsubo0";
   const logs: LogConfig = { type: settings.text("log-driver") ?? "json-file", options: settings.pairs("log-opt") };
   checkLogConfig(logs);
   const socketPath = path.join(roots.exec, "tsubo.sock");
@@ -97,16 +89,14 @@ async function readSettings(settings: Settings): Promise<DaemonConfig> {
   return {
     roots,
     pidFile: path.resolve(settings.text("pidfile") ?? path.join(roots.exec, "tsubo.pid")),
-    listenOn: (hosts.length > 0 ? hosts : [""]).map((host) => parseListenAddress(host, { socketPath, tls: tls !== undefined })),
+    listenOn: (hosts.length > 0 ? hosts : [""]).map((host) => parseListenAddress(host, socketPath)),
     socketGroup: settings.text("group"),
-    tls,
     labels: readLabels(settings.list("label")),
     shutdownTimeoutMs: settings.count("shutdown-timeout", SHUTDOWN_TIMEOUT_SECONDS) * 1000,
     logLevel: debug ? "debug" : readLogLevel(settings.text("log-level") ?? "info"),
     debug,
     bridge: {
-      enabled: bridgeName !== "none",
-      name: bridgeName,
+      name: settings.text("bridge") || "tsubo0",
       bip: readBridgeAddress(settings.text("bip")),
       mtu: settings.count("mtu", 0) || undefined,
     },
@@ -123,19 +113,6 @@ async function readSettings(settings: Settings): Promise<DaemonConfig> {
     containers: await readContainerDefaults(settings),
     logs,
   };
-}
-
-function readTls(settings: Settings): TlsConfig | undefined {
-  // Docker: whoever says --tlsverify at all, true or false, wants TLS.
-  const verify = settings.boolean("tlsverify");
-  if (verify === undefined && settings.boolean("tls") !== true) return undefined;
-  const certificateFile = settings.text("tlscert");
-  const keyFile = settings.text("tlskey");
-  const caFile = settings.text("tlscacert");
-  if (!certificateFile || !keyFile) throw new EngineError("invalid", "TLS needs --tlscert and --tlskey");
-  if (verify === true && !caFile)
-    throw new EngineError("invalid", "--tlsverify needs --tlscacert: whose certificates are clients to show?");
-  return { certificateFile, keyFile, caFile, verifyClients: verify ?? caFile !== undefined };
 }
 
 function readLabels(labels: string[]): string[] {
@@ -227,8 +204,20 @@ function notesOf(settings: Settings): string[] {
   ];
 }
 
-function notesOnListening({ listenOn, tls }: DaemonConfig): string[] {
-  return listenOn
-    .filter((address) => address.kind === "tcp" && tls?.verifyClients !== true)
-    .map((address) => `${formatListenAddress(address)}: whoever reaches this address is root on this machine: use --tlsverify`);
+/** As dockerd 28: a warning, and a further one for an address that others reach, unless the user has said `--tls=false`. */
+function notesOnListening({ listenOn }: DaemonConfig, settings: Settings): string[] {
+  return listenOn.flatMap((address) => {
+    if (address.kind === "unix") return [];
+    const name = formatListenAddress(address);
+    const notes = [
+      `${name}: binding to an IP address without TLS is insecure and gives root access on this machine to everyone who reaches it`,
+      `${name}: binding to an IP address, even on localhost, can also give access to scripts run in a browser`,
+    ];
+    if (settings.boolean("tls") === false || isLoopback(address.host)) return notes;
+    return [...notes, `${name}: bind to 127.0.0.1 or a unix socket instead; to keep it so and not be told again say --tls=false`];
+  });
+}
+
+function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || /^127\.[\d.]+$/.test(host);
 }

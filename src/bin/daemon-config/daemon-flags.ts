@@ -1,8 +1,10 @@
 import type { Flag } from "./flag-grammar.ts";
+import { PROTECTION_FLAGS } from "./protections.ts";
 
 /**
  * Every flag of dockerd 28 and what becomes of it here: it has a meaning (`help`), or it is accepted, for the sake of start scripts
- * and config files written for dockerd, with a note that says why it changes nothing (`without`).
+ * and config files written for dockerd, with a note that says why it changes nothing (`without`), unless it asks for a protection that is
+ * not there (protections.ts): then the daemon does not start.
  */
 export type DaemonFlag = Flag & {
   /** The key in the config file, where it is not the flag's name. */
@@ -42,26 +44,15 @@ export const DAEMON_FLAGS: readonly DaemonFlag[] = [
     },
   ),
   flag("group", "string", "api", "Group that may use the unix sockets (default docker, where there is one)", { short: "G", value: "NAME" }),
-  flag("tls", "boolean", "api", "Use TLS on tcp addresses; implied by --tlsverify"),
-  flag("tlsverify", "boolean", "api", "Use TLS and ask every client for a certificate"),
-  flag("tlscacert", "string", "api", "Clients' certificates must be signed by this CA", { value: "PATH" }),
-  flag("tlscert", "string", "api", "The daemon's certificate", { value: "PATH" }),
-  flag("tlskey", "string", "api", "Its key", { value: "PATH" }),
   flag("label", "list", "api", "Label of the daemon, shown by `info`; may be repeated", { key: "labels", value: "KEY=VALUE" }),
   flag("shutdown-timeout", "integer", "api", "Seconds that requests under way have to end when the daemon stops (default 15)", {
     value: "SECONDS",
   }),
 
-  flag(
-    "bridge",
-    "string",
-    "network",
-    "Bridge of the default network, made when it is missing; `none`: no default network (default tsubo0)",
-    {
-      short: "b",
-      value: "NAME",
-    },
-  ),
+  flag("bridge", "string", "network", "Bridge of the default network, made when it is missing (default tsubo0)", {
+    short: "b",
+    value: "NAME",
+  }),
   flag("bip", "string", "network", "Address and subnet of the bridge, such as 172.29.0.1/16 (default: a free one)", { value: "CIDR" }),
   flag("mtu", "integer", "network", "MTU of the default network (default 1500)", { value: "BYTES" }),
   flag("ip", "string", "network", "Host address that ports are published on when `-p` names none (default: all)", { value: "ADDRESS" }),
@@ -169,6 +160,11 @@ export const DAEMON_FLAGS: readonly DaemonFlag[] = [
   ignored("storage-driver", "string", "layers are overlays"),
   ignored("storage-opt", "list", "layers are overlays", "storage-opts"),
   ignored("swarm-default-advertise-addr", "string", "there is no swarm"),
+  ignored("tls", "boolean", "the API has no TLS yet"),
+  ignored("tlscacert", "string", "the API has no TLS yet"),
+  ignored("tlscert", "string", "the API has no TLS yet"),
+  ignored("tlskey", "string", "the API has no TLS yet"),
+  ignored("tlsverify", "boolean", "the API has no TLS yet"),
   ignored("userland-proxy", "boolean", "published ports need no proxy but on ::1"),
   ignored("userland-proxy-path", "string", "published ports need no proxy but on ::1"),
   ignored("userns-remap", "string", "user namespaces are not remapped yet"),
@@ -200,7 +196,7 @@ export function helpText(): string {
     const lines = DAEMON_FLAGS.flatMap((entry) => ("group" in entry && entry.group === group ? [helpLine(entry, entry.help)] : []));
     return [`${group}:`, ...lines].join("\n");
   });
-  const withoutMeaning = DAEMON_FLAGS.filter((entry) => "without" in entry).map(({ name }) => name);
+  const withoutMeaning = DAEMON_FLAGS.filter((entry) => "without" in entry && !PROTECTION_FLAGS.includes(entry.name));
   return `
 Usage:  tsubod [OPTIONS]
 
@@ -215,7 +211,9 @@ ${helpLine({ name: "help", short: "h", kind: "boolean" }, "Print this and exit")
 
 A key of the config file is the flag's name, in the plural where the flag may be repeated ("hosts", "labels", "log-opts"); what stands
 in the file may not be given as a flag too. Taken for dockerd's sake, but without effect:
-${wrap(withoutMeaning.join(", "), 118, "  ")}
+${wrap(withoutMeaning.map(({ name }) => name).join(", "), 118, "  ")}
+Refused where they ask for a protection that is not there yet:
+${wrap(PROTECTION_FLAGS.join(", "), 118, "  ")}
 
 Try it:  tsubod --data-root /tmp/t/data --exec-root /tmp/t/run &  tsubo -H unix:///tmp/t/run/tsubo.sock run --rm busybox echo hi
 `.trimStart();

@@ -7,14 +7,16 @@ import type { FlagValues } from "./flag-grammar.ts";
 export class Settings {
   readonly #flags: FlagValues;
   readonly #file: FileValues;
+  readonly #fileName: string;
 
-  constructor(flags: FlagValues, file: FileValues) {
+  constructor(flags: FlagValues, file: FileValues, fileName: string) {
     this.#flags = flags;
     this.#file = file;
+    this.#fileName = fileName;
   }
 
   has(name: string): boolean {
-    return this.#value(name) !== undefined;
+    return this.value(name) !== undefined;
   }
 
   hasKey(key: string): boolean {
@@ -22,24 +24,24 @@ export class Settings {
   }
 
   text(name: string): string | undefined {
-    const value = this.#value(name);
+    const value = this.value(name);
     return typeof value === "string" ? value : undefined;
   }
 
   boolean(name: string): boolean | undefined {
-    const value = this.#value(name);
+    const value = this.value(name);
     return typeof value === "boolean" ? value : undefined;
   }
 
   count(name: string, otherwise: number): number {
-    const value = this.#value(name);
+    const value = this.value(name);
     if (typeof value !== "number") return otherwise;
     if (value < 0) throw new EngineError("invalid", `invalid ${name.replaceAll("-", " ")}: ${value}`);
     return value;
   }
 
   list(name: string): string[] {
-    const value = this.#value(name);
+    const value = this.value(name);
     return Array.isArray(value) ? value.map(String) : [];
   }
 
@@ -66,8 +68,15 @@ export class Settings {
     ]);
   }
 
-  #value(name: string): unknown {
+  value(name: string): unknown {
     return this.#flags.get(name) ?? this.#file.get(this.#key(name)) ?? undefined;
+  }
+
+  /** How the user has said it. */
+  originOf(name: string): string {
+    const value = this.value(name);
+    if (!this.#flags.has(name)) return `"${this.#key(name)}": ${JSON.stringify(value)} in ${this.#fileName}`;
+    return `--${name}=${Array.isArray(value) ? value.join(",") : String(value)}`;
   }
 
   #key(name: string): string {

@@ -41,7 +41,7 @@ export async function joinNetworks(context: ContainerContext, container: Contain
           network: mode === "default" ? "bridge" : mode,
           ipv4Address: container.networking.EndpointsConfig.get(mode)?.IPAMConfig?.IPv4Address || undefined,
           macAddress: container.networking.EndpointsConfig.get(mode)?.MacAddress || container.config.MacAddress || undefined,
-          ports: portRequestsOf(container.config, container.hostConfig),
+          ports: portRequestsOf(container.config, container.hostConfig, context.settings.defaultPublishAddress),
         });
   const files = filesOf(context, container.id);
   await writeFiles(context, container, files, joined);
