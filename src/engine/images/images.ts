@@ -1,4 +1,5 @@
 import type { ImageConfig } from "./image-config.ts";
+import type { Platform } from "./platform.ts";
 
 /**
  * Images: a config, a list of layers, and the references that name it. An image's id is the digest of its config's bytes.
@@ -61,7 +62,7 @@ export interface Image {
 export interface PullRequest {
   /** Familiar or full; with `@digest` or a tag. */
   reference: string;
-  platform?: { os: string; architecture: string; variant?: string | undefined } | undefined;
+  platform?: Platform | undefined;
   auth?: RegistryAuth | undefined;
 }
 
@@ -80,7 +81,7 @@ export interface ImportRequest {
   tag?: string | undefined;
   message?: string | undefined;
   changes: string[];
-  platform?: { os: string; architecture: string; variant?: string | undefined } | undefined;
+  platform?: Platform | undefined;
 }
 
 /** One line of Docker's progress stream. `progress` (the drawn bar) is made by the HTTP layer from progressDetail. */

@@ -1,4 +1,6 @@
-/** Platforms as image indexes name them, in Go's words, and which of several to take (as containerd/platforms does). */
+import { EngineError } from "../../base/errors.ts";
+
+/** Platforms as image indexes name them, in Go's words: how people write them, and which of several to take (as containerd/platforms 1.0). */
 export interface Platform {
   os: string;
   architecture: string;
@@ -19,6 +21,45 @@ const ARCHITECTURES: Record<string, Platform> = {
 /** This machine's. */
 export function hostPlatform(): Platform {
   return ARCHITECTURES[process.arch] ?? { os: "linux", architecture: process.arch };
+}
+
+/** Go's GOOS and GOARCH: what one word alone may mean. */
+const SYSTEMS =
+  "aix android darwin dragonfly freebsd hurd illumos ios js linux nacl netbsd openbsd plan9 solaris wasip1 windows zos".split(" ");
+const PROCESSORS = (
+  "386 amd64 amd64p32 arm armbe arm64 arm64be loong64 mips mipsle mips64 mips64le mips64p32 mips64p32le ppc ppc64 ppc64le " +
+  "riscv riscv64 s390 s390x sparc sparc64 wasm"
+).split(" ");
+const SYSTEM = /^([A-Za-z0-9_-]+)(?:\([A-Za-z0-9_.-]*\))?$/;
+const COMPONENT = /^[A-Za-z0-9_.-]+$/;
+
+/** `linux/arm/v7`, `linux/amd64`, or one of the two words alone; `invalid` in Docker's words otherwise. */
+export function parsePlatform(text: string): Platform {
+  if (text.includes("*")) throw refused(`${quote(text)}: wildcards not yet supported`);
+  const [first = "", ...others] = text.split("/");
+  const os = SYSTEM.exec(first)?.[1]?.toLowerCase();
+  if (os === undefined) throw refused(badComponent("OS ", first, text, "OSAndVersion", SYSTEM));
+  const bad = others.find((part) => !COMPONENT.test(part));
+  if (bad !== undefined) throw refused(badComponent("", bad, text, "platform", COMPONENT));
+  const [architecture, variant] = others;
+  if (others.length > 2) throw refused(`${quote(text)}: cannot parse platform specifier`);
+  if (architecture !== undefined) return normalizePlatform({ os, architecture, variant });
+  if (SYSTEMS.includes(os)) return { ...hostPlatform(), os };
+  const alone = normalizePlatform({ os: "linux", architecture: first });
+  if (!PROCESSORS.includes(alone.architecture)) throw refused(`${quote(text)}: unknown operating system or architecture`);
+  return alone;
+}
+
+function badComponent(kind: string, part: string, text: string, specifier: string, pattern: RegExp): string {
+  return `${quote(part)} is an invalid ${kind}component of ${quote(text)}: ${specifier} specifier component must match ${quote(pattern.source)}`;
+}
+
+function quote(text: string): string {
+  return JSON.stringify(text);
+}
+
+function refused(why: string): EngineError {
+  return new EngineError("invalid", `${why}: invalid argument`);
 }
 
 /** Other names that people and old images use. */

@@ -1,11 +1,10 @@
-import { arch } from "node:process";
 import { Readable } from "node:stream";
 
 import { EngineError, messageOf } from "../../base/errors.ts";
 import type { Images, ProgressLine } from "../../engine/images/images.ts";
+import { parsePlatform, type Platform } from "../../engine/images/platform.ts";
 import { type Answer, type Call, json, type Route } from "../call.ts";
 import { imageHistory, imageInspect, imageSummary } from "../image-shapes.ts";
-import { parsePlatform } from "../platform.ts";
 import { progressAnswer } from "../progress.ts";
 import { parseRegistryAuth } from "../registry-auth.ts";
 import { adaptImage, adaptImageSummary } from "../shims.ts";
@@ -57,8 +56,6 @@ export function imageRoutes(images: Images): Route[] {
   ];
 }
 
-const hostArchitecture = arch === "x64" ? "amd64" : arch;
-
 function list(images: Images, { query, version }: Call): Answer {
   const filters = query.filters();
   const pattern = version < 1041 ? query.text("filter") : undefined;
@@ -67,11 +64,17 @@ function list(images: Images, { query, version }: Call): Answer {
   return json(found.map((image) => adaptImageSummary(imageSummary(image), version)));
 }
 
-function pull(images: Images, { query, version, headers, signal }: Call): Answer {
+function pull(images: Images, call: Call): Answer {
+  const { query, headers, signal } = call;
   const reference = pullReference(query.text("fromImage") ?? "", query.text("tag"));
-  const platform = version >= 1032 ? parsePlatform(query.text("platform"), hostArchitecture) : undefined;
+  const platform = platformOf(call);
   const auth = parseRegistryAuth(headers["x-registry-auth"]);
   return progressAnswer((progress) => images.pull({ reference, platform, auth }, progress, signal));
+}
+
+function platformOf({ query, version }: Call): Platform | undefined {
+  const text = query.text("platform");
+  return text === undefined || version < 1032 ? undefined : parsePlatform(text);
 }
 
 /** The "tag" may be a digest; the name may end in a colon (`docker pull -a`). */
@@ -87,7 +90,8 @@ function withoutTag(name: string): string {
   return name.replace(/@.*$/, "").replace(/:[^/:]*$/, "");
 }
 
-function importImage(images: Images, { query, version, body, signal }: Call): Answer {
+function importImage(images: Images, call: Call): Answer {
+  const { query, body, signal } = call;
   const source = query.text("fromSrc") ?? "";
   const repository = query.text("repo");
   const request = {
@@ -95,7 +99,7 @@ function importImage(images: Images, { query, version, body, signal }: Call): An
     tag: query.text("tag") ?? (repository === undefined ? undefined : tagOf(repository)),
     message: query.text("message") ?? `Imported from ${source}`,
     changes: query.all("changes"),
-    platform: version >= 1032 ? parsePlatform(query.text("platform"), hostArchitecture) : undefined,
+    platform: platformOf(call),
   };
   return progressAnswer(async (progress) => {
     const tar = source === "-" ? body.stream() : await download(source, progress, signal);
