@@ -78,6 +78,8 @@ async function openDaemon(config: DaemonConfig, log: Log): Promise<AsyncDisposab
       registryConfig: {
         insecureRegistries: config.registries.insecure,
         mirrors: config.registries.mirrors,
+        maxConcurrentDownloads: config.registries.maxConcurrentDownloads,
+        maxDownloadAttempts: config.registries.maxDownloadAttempts,
         certificateFolders: CERTIFICATE_FOLDERS,
       },
       usersOf: (imageId) => {

@@ -41,13 +41,6 @@ export interface FetchedLayer {
   release: (options: { keep: boolean }) => Promise<void>;
 }
 
-/** Of the whole daemon, as dockerd's max-concurrent-downloads. */
-const CONCURRENT_DOWNLOADS = 3;
-/** As dockerd's max-download-attempts. */
-const MAX_ATTEMPTS = 5;
-/** Wrong bytes are wrong again, most of the time. */
-const MAX_MISMATCHES = 2;
-
 type Engine = Pick<ImageEngine, "blobs" | "children" | "registry">;
 
 interface Shared {
@@ -62,7 +55,7 @@ interface Shared {
 
 export function openLayerDownloads(engine: Engine): LayerDownloads {
   const shared = new Map<string, Shared>();
-  const turns = openTurns(CONCURRENT_DOWNLOADS);
+  const turns = openTurns(engine.registry.maxConcurrentDownloads);
 
   /** `before` still writes to the same file. */
   const begin = (request: LayerRequest, before: Shared | undefined): Shared => {
@@ -137,7 +130,7 @@ async function downloadWithRetries(
 ): Promise<void> {
   const what = `downloading layer ${shortId(layer.digest)}`;
   let pauseMs = engine.registry.retryDelayMs;
-  for (let tries = 1, mismatches = 0; ; tries += 1) {
+  for (let tries = 1; ; tries += 1) {
     const payload: DownloadRequest = {
       ...session.blobRequest(layer.digest),
       path: engine.blobs.partialPath(layer.digest),
@@ -152,8 +145,7 @@ async function downloadWithRetries(
     } catch (error) {
       signal.throwIfAborted();
       const verdict = await judge(error, session, reference, signal);
-      if (verdict.mismatch) mismatches += 1;
-      if (!verdict.again || tries >= MAX_ATTEMPTS || mismatches >= MAX_MISMATCHES) throw withContext(what, verdict.error);
+      if (!verdict.again || tries >= engine.registry.maxDownloadAttempts) throw withContext(what, verdict.error);
       if (!verdict.atOnce) {
         tell.retry(pauseMs);
         await sleep(pauseMs, undefined, { signal });
@@ -168,7 +160,6 @@ interface Verdict {
   again: boolean;
   /** Without a pause. */
   atOnce?: boolean;
-  mismatch?: boolean;
 }
 
 /** Whether a download that failed is worth another try, and what to tell otherwise. */
@@ -177,8 +168,7 @@ async function judge(error: unknown, session: RegistrySession, reference: Refere
   if (error instanceof ChildDiedError) return { error: plain, again: true };
   if (!(error instanceof JobError)) return { error: plain, again: false };
   // Written by download.ts of the same build.
-  const { network, mismatch, status, headers = {}, body = "" } = error.details as DownloadFailure;
-  if (mismatch === true) return { error: plain, again: true, mismatch };
+  const { network, status, headers = {}, body = "" } = error.details as DownloadFailure;
   if (status === undefined) return { error: plain, again: network === true };
   const answer = { status, headers, body: Buffer.from(body) };
   if (status === 401) {

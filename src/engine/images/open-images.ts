@@ -49,6 +49,10 @@ export interface RegistrySettings {
   mirrors: string[];
   /** Folders with `HOST/ca.crt`, client certificates and keys, as Docker's `certs.d`. */
   certificateFolders: string[];
+  /** Layers that are downloaded at once, by all pulls together. */
+  maxConcurrentDownloads: number;
+  /** How often a layer is tried when the network fails. */
+  maxDownloadAttempts: number;
   /** Without a byte of a layer for this long the registry counts as gone. */
   stallTimeoutMs: number;
   /** Before the second attempt; doubled before each further one. */
@@ -59,6 +63,8 @@ const REGISTRY_DEFAULTS: RegistrySettings = {
   insecureRegistries: [],
   mirrors: [],
   certificateFolders: [],
+  maxConcurrentDownloads: 3,
+  maxDownloadAttempts: 5,
   stallTimeoutMs: 60_000,
   retryDelayMs: 1000,
 };
