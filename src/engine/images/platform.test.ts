@@ -21,10 +21,7 @@ test.each([
 test.each([
   ["lunix", '"lunix": unknown operating system or architecture: invalid argument'],
   ["linux/*", '"linux/*": wildcards not yet supported: invalid argument'],
-  [
-    "linux/",
-    '"" is an invalid component of "linux/": platform specifier component must match "^[A-Za-z0-9_.-]+$": invalid argument',
-  ],
+  ["linux/", '"" is an invalid component of "linux/": platform specifier component must match "^[A-Za-z0-9_.-]+$": invalid argument'],
   ["linux/a/b/c", '"linux/a/b/c": cannot parse platform specifier: invalid argument'],
   ["li nux/a", expect.stringContaining('"li nux" is an invalid OS component of "li nux/a"')],
 ])("%s is refused in Docker's words", (text, message) => {

@@ -24,8 +24,9 @@ export function hostPlatform(): Platform {
 }
 
 /** Go's GOOS and GOARCH: what one word alone may mean. */
-const SYSTEMS =
-  "aix android darwin dragonfly freebsd hurd illumos ios js linux nacl netbsd openbsd plan9 solaris wasip1 windows zos".split(" ");
+const SYSTEMS = "aix android darwin dragonfly freebsd hurd illumos ios js linux nacl netbsd openbsd plan9 solaris wasip1 windows zos".split(
+  " ",
+);
 const PROCESSORS = (
   "386 amd64 amd64p32 arm armbe arm64 arm64be loong64 mips mipsle mips64 mips64le mips64p32 mips64p32le ppc ppc64 ppc64le " +
   "riscv riscv64 s390 s390x sparc sparc64 wasm"
