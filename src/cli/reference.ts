@@ -50,6 +50,11 @@ export function familiarString(reference: ImageReference): string {
   return familiarName(reference) + suffix(reference);
 }
 
+/** The full form, registry and all, with tag and digest. */
+export function fullString(reference: ImageReference): string {
+  return `${reference.domain}/${reference.path}${suffix(reference)}`;
+}
+
 /** With the tag `latest` where neither tag nor digest was given. */
 export function withDefaultTag(reference: ImageReference): ImageReference {
   return reference.tag === undefined && reference.digest === undefined ? { ...reference, tag: "latest" } : reference;

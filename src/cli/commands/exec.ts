@@ -1,8 +1,8 @@
 import type { Command } from "../command.ts";
-import { segment } from "../engine/client.ts";
-import { inspectContainer } from "../engine/containers.ts";
+import { containerPath, inspectContainer } from "../engine/containers.ts";
 import { checkTerminal, joinStreams } from "../engine/streams.ts";
 import { followTerminalSize, terminalSize } from "../engine/terminal.ts";
+import { detachKeysFlag } from "../options/attach-flags.ts";
 import { checkVariable, readPairs } from "../options/environment.ts";
 import { isTerminal } from "../output/print.ts";
 import { CommandFailure, ConnectionError } from "../failure.ts";
@@ -13,7 +13,7 @@ export const command: Command = {
   flagsFirst: true,
   flags: [
     { name: "detach", short: "d", kind: "boolean", usage: "Leave the command running in the background" },
-    { name: "detach-keys", kind: "text", value: "string", usage: "Keys that leave a terminal without ending the command" },
+    detachKeysFlag,
     {
       name: "env",
       short: "e",
@@ -42,7 +42,7 @@ export const command: Command = {
     await inspectContainer(client, container);
     if (!detach) checkTerminal(interactive, tty);
     const size = tty ? { ConsoleSize: terminalSize() } : {};
-    const { Id: id } = await client.json<{ Id: string }>("POST", `/containers/${segment(container)}/exec`, {
+    const { Id: id } = await client.json<{ Id: string }>("POST", containerPath(container, "exec"), {
       body: {
         User: flags.text("user"),
         Privileged: flags.boolean("privileged"),

@@ -14,7 +14,7 @@ export const command: Command = {
   flags: [
     { name: "all", short: "a", kind: "boolean", usage: "Intermediate images too" },
     { name: "digests", kind: "boolean", usage: "Show digests" },
-    filterFlag("Only those that fit: reference=, dangling=, label=, before=, since=, until="),
+    filterFlag("Only those that fit: reference=, dangling=, label=, before=, since=, until=", "f"),
     formatFlag,
     { name: "no-trunc", kind: "boolean", usage: "Full ids" },
     { name: "quiet", short: "q", kind: "boolean", usage: "Ids only" },

@@ -24,7 +24,7 @@ export const command: Command = {
   arguments: { min: 0, max: 0 },
   flags: [
     { name: "all", short: "a", kind: "boolean", usage: "Stopped containers too" },
-    filterFlag("Only those that fit: name=, id=, status=, label=, ancestor=, network=, volume=, publish=, health=, …"),
+    filterFlag("Only those that fit: name=, id=, status=, label=, ancestor=, network=, volume=, publish=, health=, …", "f"),
     formatFlag,
     { name: "last", short: "n", kind: "integer", value: "int", initial: "-1", usage: "The last so many that were created, in any state" },
     { name: "latest", short: "l", kind: "boolean", usage: "The one created last, in any state" },

@@ -1,13 +1,13 @@
-import type { Socket } from "node:net";
 import type { Call, Command } from "../command.ts";
 import { PROGRAM } from "../command.ts";
 import { CommandFailure } from "../failure.ts";
-import { segment } from "../engine/client.ts";
-import { createContainer, readCreateOptions, waitFor } from "../engine/containers.ts";
+import { attach } from "../engine/attach.ts";
+import { containerPath, createContainer, readCreateOptions, waitFor } from "../engine/containers.ts";
 import { proxyVariables } from "../engine/proxies.ts";
 import { forwardSignals } from "../engine/signals.ts";
-import { checkTerminal, joinStreams } from "../engine/streams.ts";
+import { checkTerminal } from "../engine/streams.ts";
 import { followTerminalSize } from "../engine/terminal.ts";
+import { detachKeysFlag, signalProxyFlag } from "../options/attach-flags.ts";
 import { containerFlags } from "../options/container-flags.ts";
 import { readContainerOptions, type ContainerOptions } from "../options/container-options.ts";
 import { isTerminal, printLine } from "../output/print.ts";
@@ -19,8 +19,8 @@ export const command: Command = {
   flags: [
     ...containerFlags,
     { name: "detach", short: "d", kind: "boolean", usage: "Leave it running in the background and print its id" },
-    { name: "detach-keys", kind: "text", value: "string", usage: "Keys that leave a terminal without ending the container" },
-    { name: "sig-proxy", kind: "boolean", initial: "true", usage: "Pass signals on to the container" },
+    detachKeysFlag,
+    signalProxyFlag,
   ],
   examples: [
     ["run --rm -it debian bash", "a shell, and nothing left behind"],
@@ -61,10 +61,18 @@ async function runContainer(
   }
   if (flags.boolean("sig-proxy")) forwardSignals(client, id);
   const attached = config.AttachStdin || config.AttachStdout || config.AttachStderr;
-  const streams = attached ? await attach(call, id, config) : undefined;
+  const streams = attached
+    ? await attach(client, id, {
+        stdin: config.AttachStdin,
+        stdout: config.AttachStdout,
+        stderr: config.AttachStderr,
+        tty: config.Tty,
+        detachKeys: flags.text("detach-keys") || call.config.detachKeys,
+      })
+    : undefined;
   const { exit } = await waitFor(client, id, hostConfig.AutoRemove ? "removed" : "next-exit");
   try {
-    (await client.request("POST", `/containers/${segment(id)}/start`)).resume();
+    await client.text("POST", containerPath(id, "start"));
   } catch (error) {
     streams?.stop.abort();
     await streams?.ended.catch(() => undefined);
@@ -80,26 +88,6 @@ async function runContainer(
   if (!config.AttachStdout && !config.AttachStderr) void exit.then(() => streams.stop.abort());
   if ((await streams.ended) === "detached") return undefined;
   return exit;
-}
-
-async function attach(
-  call: Call,
-  id: string,
-  config: ContainerOptions["config"],
-): Promise<{ ended: Promise<"ended" | "detached">; stop: AbortController }> {
-  const detachKeys = call.flags.text("detach-keys") || call.config.detachKeys;
-  const socket: Socket = await call.client.hijack(`/containers/${segment(id)}/attach`, {
-    query: {
-      stream: true,
-      stdin: config.AttachStdin || undefined,
-      stdout: config.AttachStdout || undefined,
-      stderr: config.AttachStderr || undefined,
-      detachKeys: detachKeys || undefined,
-    },
-  });
-  const stop = new AbortController();
-  const wiring = { stdin: config.AttachStdin, stdout: config.AttachStdout, stderr: config.AttachStderr, tty: config.Tty, detachKeys };
-  return { ended: joinStreams(socket, wiring, stop.signal), stop };
 }
 
 /** An error of the command line or of the engine, with the way to the help and the exit status that says whose it was. */

@@ -1,6 +1,5 @@
 import type { Command } from "../command.ts";
 import { API_VERSION } from "../engine/client.ts";
-import { CommandFailure } from "../failure.ts";
 import { inspectFormatFlag } from "../output/format-flag.ts";
 import { print } from "../output/print.ts";
 import { layOut } from "../output/table.ts";
@@ -11,8 +10,6 @@ type Component = { readonly Name: string; readonly Version: string; readonly Det
 type ServerVersion = Readonly<Record<string, unknown>> & { Components?: Component[] | null; readonly Platform?: { readonly Name: string } };
 
 const LABEL_WIDTH = 20;
-/** The status for a template that cannot be parsed, where one object is printed. */
-const TEMPLATE_FAILURE = 64;
 
 export const command: Command = {
   usage: "[OPTIONS]",
@@ -21,7 +18,7 @@ export const command: Command = {
   examples: [["version --format '{{.Server.Version}}'", "one number"]],
   async run({ client, flags }) {
     const format = flags.text("format");
-    const printer = format === "" ? undefined : await compile(format);
+    const printer = format === "" ? undefined : await openPrinter(format);
     const [server, failure] = await client.json<ServerVersion>("GET", "/version").then(
       (answer) => [answer, undefined] as const,
       (error: unknown) => [undefined, error] as const,
@@ -45,18 +42,12 @@ export const command: Command = {
   },
 };
 
-async function compile(format: string): Promise<(data: unknown) => string> {
-  const { compileTemplate } = await import("../templates/template.ts");
+/** Templates are loaded only when there is one. */
+async function openPrinter(format: string): Promise<(data: unknown) => string> {
+  const { compileOne } = await import("../output/inspection.ts");
   const { structType } = await import("../templates/go-structs.ts");
-  let template: ReturnType<typeof compileTemplate>;
-  try {
-    template = compileTemplate(format === "json" ? "{{json .}}" : format, "version");
-  } catch (error) {
-    throw new CommandFailure(`template parsing error: ${error instanceof Error ? error.message : String(error)}`, TEMPLATE_FAILURE, {
-      cause: error,
-    });
-  }
-  return (data) => `${template.execute({ type: structType("VersionInfo"), value: data })}\n`;
+  const template = compileOne(format === "json" ? "{{json .}}" : format, "version");
+  return (value) => `${template.execute({ type: structType("VersionInfo"), value })}\n`;
 }
 
 /** The engine's own entry is made up where an old engine has no list of components. */

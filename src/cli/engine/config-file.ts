@@ -12,6 +12,7 @@ export type ConfigFile = {
   readonly credsStore: string;
   readonly credHelpers: Readonly<Record<string, string>>;
   readonly detachKeys: string;
+  readonly pruneFilters: readonly string[];
   readonly psFormat: string;
   readonly imagesFormat: string;
   readonly networksFormat: string;
@@ -39,6 +40,7 @@ export function readConfigFile(given: string, warn: (text: string) => void): Con
     credsStore: text("credsStore"),
     credHelpers: table("credHelpers"),
     detachKeys: text("detachKeys"),
+    pruneFilters: Array.isArray(content["pruneFilters"]) ? content["pruneFilters"].filter((each) => typeof each === "string") : [],
     psFormat: text("psFormat"),
     imagesFormat: text("imagesFormat"),
     networksFormat: text("networksFormat"),

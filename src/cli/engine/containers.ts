@@ -5,7 +5,7 @@ import { CommandFailure, isNotFound } from "../failure.ts";
 import type { ContainerOptions } from "../options/container-options.ts";
 import { warn } from "../output/print.ts";
 import { familiarString, parseReference, withDefaultTag } from "../reference.ts";
-import { compareVersions, segment, type Client } from "./client.ts";
+import { compareVersions, segment, type Client, type Query } from "./client.ts";
 import { pullImage } from "./pull.ts";
 import { terminalSize } from "./terminal.ts";
 
@@ -111,7 +111,7 @@ export async function waitFor(
   container: string,
   condition: "not-running" | "next-exit" | "removed",
 ): Promise<{ exit: Promise<number> }> {
-  const response = await client.request("POST", `/containers/${segment(container)}/wait`, { query: { condition } });
+  const response = await client.request("POST", containerPath(container, "wait"), { query: { condition } });
   const read = async (): Promise<number> => {
     let text = "";
     for await (const chunk of response) text += String(chunk);
@@ -138,5 +138,17 @@ export type ContainerState = {
 };
 
 export function inspectContainer(client: Client, name: string): Promise<ContainerState> {
-  return client.json("GET", `/containers/${segment(name)}/json`);
+  return client.json("GET", containerPath(name, "json"));
+}
+
+export async function removeContainer(client: Client, name: string, query: Query): Promise<void> {
+  const trimmed = name.replace(/^\/+|\/+$/g, "");
+  if (trimmed === "") throw new CommandFailure("container name cannot be empty");
+  await client.text("DELETE", `/containers/${segment(trimmed)}`, { query });
+}
+
+/** The API's path for doing `what` to a container. */
+export function containerPath(name: string, what: string): string {
+  if (name.trim() === "") throw new CommandFailure("invalid container name or ID: value is empty");
+  return `/containers/${segment(name.trim())}/${what}`;
 }

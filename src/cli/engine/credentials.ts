@@ -7,7 +7,7 @@ import type { ConfigFile, StoredAuth } from "./config-file.ts";
  */
 
 /** Docker Hub is stored under this address. */
-const HUB_SERVER = "https://index.docker.io/v1/";
+export const HUB_SERVER = "https://index.docker.io/v1/";
 /** What a helper may take. */
 const HELPER_TIMEOUT_MS = 30_000;
 /** The user name under which helpers keep a token instead of a password. */

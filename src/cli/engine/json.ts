@@ -10,6 +10,15 @@ export function encodeJson(value: unknown): string {
   return JSON.stringify(value, (_key, item: unknown) => (typeof item === "bigint" ? rawJSON(String(item)) : item));
 }
 
+export function decodeJson(text: string): unknown {
+  // TypeScript does not know the reviver's third parameter yet (V8 since Node 21).
+  const reviver = (_key: string, value: unknown, context?: { source?: string }): unknown =>
+    typeof value === "number" && !Number.isSafeInteger(value) && /^-?\d+$/.test(context?.source ?? "")
+      ? BigInt(context?.source ?? "")
+      : value;
+  return JSON.parse(text, reviver);
+}
+
 /** Rewrites JSON text with other white space and nothing else changed (order, escapes and digits stay): Go's json.Indent and Compact. */
 export function reformatJson(text: string, indent: string): string {
   const pretty = indent !== "";

@@ -1,5 +1,6 @@
 import { warn } from "../output/print.ts";
-import { segment, type Client } from "./client.ts";
+import type { Client } from "./client.ts";
+import { containerPath } from "./containers.ts";
 import { constants } from "node:os";
 
 /** Signals that are not passed on: those no process can catch, those of our own children and pipes, and those that mean we are broken. */
@@ -23,10 +24,7 @@ export function forwardSignals(client: Client, container: string): () => void {
         warn(`\ngot ${PATIENCE} SIGTERM/SIGINTs, forcefully exiting`);
         process.exit(1);
       }
-      client.request("POST", `/containers/${segment(container)}/kill`, { query: { signal: short } }).then(
-        (response) => response.resume(),
-        () => undefined,
-      );
+      client.text("POST", containerPath(container, "kill"), { query: { signal: short } }).catch(() => undefined);
     };
     // The names come from the very table that NodeJS.Signals is made of.
     const signal = name as NodeJS.Signals;

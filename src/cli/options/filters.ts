@@ -3,8 +3,8 @@ import { cut } from "./values.ts";
 
 /** `--filter name=value`, and how filters travel. */
 
-export function filterFlag(usage: string, more: Partial<Flag> = {}): Flag {
-  return { name: "filter", short: "f", kind: "list", value: "filter", usage, check: checkFilter, ...more };
+export function filterFlag(usage: string, short?: "f"): Flag {
+  return { name: "filter", ...(short && { short }), kind: "list", value: "filter", usage, check: checkFilter };
 }
 
 function checkFilter(text: string): string {

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import { CommandFailure } from "../failure.ts";
+import { eachLine } from "../engine/lines.ts";
 import { formatSize } from "./units.ts";
 import { isTerminal, writeAll } from "./print.ts";
 
@@ -29,7 +30,9 @@ export async function showProgress(
   onAux: (aux: unknown) => void = () => undefined,
 ): Promise<void> {
   const screen = to === undefined ? undefined : openScreen(to);
-  for await (const message of messages(response)) {
+  for await (const line of eachLine(response)) {
+    // The engine's own format; a line that is no JSON ends the stream with the parser's error.
+    const message = JSON.parse(line) as Message;
     if (message.aux !== undefined) onAux(message.aux);
     else if (message.errorDetail !== undefined || message.error !== undefined) {
       throw new CommandFailure(
@@ -38,19 +41,6 @@ export async function showProgress(
       );
     } else screen?.(message);
   }
-}
-
-async function* messages(response: IncomingMessage): AsyncGenerator<Message> {
-  response.setEncoding("utf8");
-  let rest = "";
-  for await (const chunk of response) {
-    rest += String(chunk);
-    const lines = rest.split("\n");
-    rest = lines.pop() ?? "";
-    // The engine's own format; a line that is no JSON ends the stream with the parser's error.
-    for (const line of lines) if (line.trim() !== "") yield JSON.parse(line) as Message;
-  }
-  if (rest.trim() !== "") yield JSON.parse(rest) as Message;
 }
 
 function openScreen(to: 1 | 2): (message: Message) => void {

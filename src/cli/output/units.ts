@@ -2,6 +2,13 @@
 
 const DECIMAL_UNITS = ["B", "kB", "MB", "GB", "TB", "PB", "EB", "ZB", "YB"];
 
+const BINARY_UNITS = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "ZiB", "YiB"];
+
+/** `3.84GiB`: memory, in four significant digits. */
+export function formatMemory(bytes: number): string {
+  return scaled(bytes, 1024, BINARY_UNITS, 4);
+}
+
 /** `4.26MB`: decimal units, so many significant digits. */
 export function formatSize(bytes: number, digits: number): string {
   return scaled(bytes, 1000, DECIMAL_UNITS, digits);
@@ -55,10 +62,25 @@ export function formatAgo(unixSeconds: number): string {
   return `${formatAge(Date.now() / 1000 - unixSeconds)} ago`;
 }
 
+const two = (number: number): string => String(Math.trunc(number)).padStart(2, "0");
+
+/** RFC 3339 in the local zone: `2026-01-31T08:05:09+01:00`. */
+export function formatDate(unixSeconds: number, fraction = ""): string {
+  const offset = -new Date(unixSeconds * 1000).getTimezoneOffset();
+  const local = new Date((unixSeconds + offset * 60) * 1000).toISOString().slice(0, 19);
+  const minutes = Math.abs(offset);
+  return `${local}${fraction}${offset === 0 ? "Z" : `${offset < 0 ? "-" : "+"}${two(minutes / 60)}:${two(minutes % 60)}`}`;
+}
+
+/** The same from nanoseconds, all nine digits of them shown. */
+export function formatNanoseconds(unixNs: bigint): string {
+  const second = 1_000_000_000n;
+  return formatDate(Number(unixNs / second), `.${String(unixNs % second).padStart(9, "0")}`);
+}
+
 /** Go's Time.String in the local zone: `2026-01-31 08:05:09 +0100 CET`. */
 export function formatLocalTime(unixSeconds: number): string {
   const date = new Date(unixSeconds * 1000);
-  const two = (number: number): string => String(number).padStart(2, "0");
   const offset = -date.getTimezoneOffset();
   const sign = offset < 0 ? "-" : "+";
   const zone = `${sign}${two(Math.trunc(Math.abs(offset) / 60))}${two(Math.abs(offset) % 60)}`;

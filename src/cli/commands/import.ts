@@ -1,0 +1,47 @@
+import { createReadStream, openSync } from "node:fs";
+import type { Command } from "../command.ts";
+import { CommandFailure } from "../failure.ts";
+import { showProgress } from "../output/progress.ts";
+import { parseReference } from "../reference.ts";
+import { codeOf, messageOf } from "../../base/errors.ts";
+
+export const command: Command = {
+  usage: "[OPTIONS] file|URL|- [REPOSITORY[:TAG]]",
+  arguments: { min: 1 },
+  flags: [
+    { name: "change", short: "c", kind: "list", value: "list", usage: "Dockerfile instruction for the image (CMD, ENV, EXPOSE, …)" },
+    { name: "message", short: "m", kind: "text", value: "string", usage: "A word on it, for the history" },
+    { name: "platform", kind: "text", value: "string", usage: "Platform of the files, such as linux/arm64", since: "1.32" },
+  ],
+  about: "Makes an image of one layer from an archive of files (tar, plain or compressed).",
+  examples: [
+    ["import -c 'CMD [\"sh\"]' rootfs.tar.gz base:1", "from a file, with the command it runs by itself"],
+    ["import - base", "from standard input"],
+  ],
+  async run({ client, flags, args }) {
+    const [source = "", name = ""] = args;
+    const isUrl = /^https?:\/\//.test(source);
+    const stream = isUrl ? undefined : source === "-" ? process.stdin : openFile(source);
+    if (name !== "") parseReference(name);
+    const response = await client.request("POST", "/images/create", {
+      query: {
+        fromSrc: isUrl ? source : "-",
+        repo: name || undefined,
+        message: flags.text("message") || undefined,
+        platform: flags.text("platform").toLowerCase() || undefined,
+        changes: flags.list("change"),
+      },
+      ...(stream && { stream, headers: { "Content-Type": "application/x-tar" } }),
+    });
+    await showProgress(response, 1);
+  },
+};
+
+function openFile(file: string): NodeJS.ReadableStream {
+  try {
+    return createReadStream(file, { fd: openSync(file, "r") });
+  } catch (error) {
+    const why = codeOf(error) === "ENOENT" ? "no such file or directory" : messageOf(error);
+    throw new CommandFailure(`open ${file}: ${why}`, 1, { cause: error });
+  }
+}

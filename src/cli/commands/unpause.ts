@@ -1,0 +1,11 @@
+import type { Command } from "../command.ts";
+import { containerPath } from "../engine/containers.ts";
+import { forEach } from "../engine/each.ts";
+import { printLine } from "../output/print.ts";
+
+export const command: Command = {
+  usage: "CONTAINER [CONTAINER...]",
+  arguments: { min: 1 },
+  flags: [],
+  run: ({ client, args }) => forEach(args, (name) => client.text("POST", containerPath(name, "unpause")), printLine),
+};
