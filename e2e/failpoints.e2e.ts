@@ -120,9 +120,9 @@ async function runContainer(armed: TestDaemon): Promise<void> {
 }
 
 async function runExec(armed: TestDaemon): Promise<void> {
-  await attempt(armed, "POST", "/containers/create?name=box", { Image: "busybox", Cmd: ["sleep", "1000"] });
-  await attempt(armed, "POST", "/containers/box/start");
-  const created = await armed.api("POST", "/containers/box/exec", { Cmd: ["true"] });
+  await attempt(armed, "POST", "/containers/create?name=sleeper", { Image: "busybox", Cmd: ["sleep", "1000"] });
+  await attempt(armed, "POST", "/containers/sleeper/start");
+  const created = await armed.api("POST", "/containers/sleeper/exec", { Cmd: ["true"] });
   // The shape is the Engine API's.
   const { Id } = created.json() as { Id: string };
   await attempt(armed, "POST", `/exec/${Id}/start`, { Detach: true });

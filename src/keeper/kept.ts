@@ -87,15 +87,19 @@ export async function settleContainer(context: KeeperContext, kept: KeptContaine
   const finishedAtNs = nowNs();
   const oomKilled = context.oom.finish(spec.id, spec.cgroupsPath);
   const exit = process.recordedExit ?? exitOf(waitStatus, finishedAtNs, oomKilled);
-  failpoint("keeper.exit.seen");
   // An exit file beside a record without exit: the next keeper has to log the rest.
   await Promise.all([
     attempt(context, kept, "cannot read its output to the end", () => kept.io.finish()),
-    attempt(context, kept, "cannot record its exit", () => writeExit(spec, process.record, exit)),
+    attempt(context, kept, "cannot record its exit", async () => {
+      failpoint("keeper.exit.seen");
+      await writeExit(spec, process.record, exit);
+    }),
   ]);
-  failpoint("keeper.exit.recorded");
   kept.exit = exit;
-  await attempt(context, kept, "cannot write its record", () => writeRecord(recordOf(kept)));
+  await attempt(context, kept, "cannot write its record", () => {
+    failpoint("keeper.exit.recorded");
+    writeRecord(recordOf(kept));
+  });
   context.emit({ type: "exit", containerId: spec.id, exit });
   kept.removal = kept.runtime.remove(spec);
   kept.removal.catch((error: unknown) =>

@@ -28,6 +28,8 @@ export interface Greeted {
 
 /** Keepers we have started and not yet seen end: they are our children, and nobody else collects them. */
 const started = new Set<number>();
+/** A failpoint that ended a keeper must not end those after it: only the first one is armed. */
+let armed = true;
 
 /** Connects to the keeper, started when none answers. */
 export async function connectOrLaunch(options: LaunchOptions, hello: Hello, signal?: AbortSignal): Promise<Greeted> {
@@ -79,6 +81,8 @@ function launch({ command, logPath }: LaunchOptions): number {
   try {
     const environment: Record<string, string> = {};
     for (const [name, value] of Object.entries(process.env)) if (value !== undefined) environment[name] = value;
+    if (!armed) delete environment["TSUBO_FAILPOINTS"];
+    armed = false;
     const pid = spawnProcess({ path: program, argv: [program, ...args], environment, stdio: [nothing, log, log] });
     started.add(pid);
     return pid;

@@ -129,9 +129,14 @@ function driver(driven: Driven): Runtime {
       if (failure !== undefined) {
         throw new EngineError("system", runtimeErrorMessage(failure, { action: "create", command: firstArgument(container.bundlePath) }));
       }
-      failpoint("runtime.create.created");
-      if (seccomp.kind === "unknown") learnFilter(seccomp.key, path.join(stateRoot, container.id), driven.seccompFolder);
-      return { pid: takePid(pidFile), since };
+      try {
+        failpoint("runtime.create.created");
+        if (seccomp.kind === "unknown") learnFilter(seccomp.key, path.join(stateRoot, container.id), driven.seccompFolder);
+        return { pid: takePid(pidFile), since };
+      } catch (error) {
+        await remove(driven, container);
+        throw error;
+      }
     },
 
     start: async (container) => {
@@ -172,28 +177,32 @@ function driver(driven: Driven): Runtime {
       await must(driven, ["resume", container.id], container.bundlePath, "resume");
     },
 
-    remove: async (container) => {
-      const stateFolder = path.join(stateRoot, container.id);
-      if (ways.directDelete && dialect !== "other" && !hasPoststopHooks(container.bundlePath)) {
-        // The kernel may take a moment to let go of the last task of a group.
-        for (let tries = 0; tries < REMOVE_TRIES; tries += 1) {
-          if (removeCgroup(container.cgroupsPath)) {
-            failpoint("runtime.remove.cgroups");
-            rmSync(stateFolder, { recursive: true, force: true });
-            return;
-          }
-          await pause(REMOVE_PAUSE_MS);
-        }
-      }
-      const failure = await run(driven, ["delete", "--force", container.id], container.bundlePath, undefined);
-      if (failure === undefined || /does not exist|No such file or directory/.test(failure)) {
-        removeCgroup(container.cgroupsPath);
+    remove: (container) => remove(driven, container),
+  };
+}
+
+/** Kills what still runs. */
+async function remove(driven: Driven, container: RuntimeContainer): Promise<void> {
+  const { dialect, ways, stateRoot } = driven;
+  const stateFolder = path.join(stateRoot, container.id);
+  if (ways.directDelete && dialect !== "other" && !hasPoststopHooks(container.bundlePath)) {
+    // The kernel may take a moment to let go of the last task of a group.
+    for (let tries = 0; tries < REMOVE_TRIES; tries += 1) {
+      if (removeCgroup(container.cgroupsPath)) {
+        failpoint("runtime.remove.cgroups");
         rmSync(stateFolder, { recursive: true, force: true });
         return;
       }
-      throw new EngineError("system", `runtime ${driven.name} cannot remove container ${container.id}: ${failure}`);
-    },
-  };
+      await pause(REMOVE_PAUSE_MS);
+    }
+  }
+  const failure = await run(driven, ["delete", "--force", container.id], container.bundlePath, undefined);
+  if (failure === undefined || /does not exist|No such file or directory/.test(failure)) {
+    removeCgroup(container.cgroupsPath);
+    rmSync(stateFolder, { recursive: true, force: true });
+    return;
+  }
+  throw new EngineError("system", `runtime ${driven.name} cannot remove container ${container.id}: ${failure}`);
 }
 
 /** Runs one command of the runtime; gives what it complained of, or undefined when it went well. */

@@ -101,8 +101,10 @@ export function openBridgeDriver(kernel: KernelWorker, ports: Ports, log: Log): 
       };
       const elements = portElements(endpoint.ipv4Address, endpoint.ports);
       if (elements.length > 0) await attempt(() => kernel.call("changeFirewall", { add: [], remove: elements }));
-      failpoint("network.leave.firewall");
-      await attempt(() => ports.withdraw(endpoint.ports));
+      await attempt(async () => {
+        failpoint("network.leave.firewall");
+        await ports.withdraw(endpoint.ports);
+      });
       await attempt(() => kernel.call("disablePort", endpoint.hostLink));
       // Connections that were rewritten to this container would go on reaching whoever gets its address next.
       if (elements.length > 0) await attempt(() => kernel.call("forgetConnections", { address: endpoint.ipv4Address }));

@@ -1,27 +1,35 @@
-import { messageOf } from "../../base/errors.ts";
+import { EngineError, messageOf } from "../../base/errors.ts";
 import { failpoint } from "../../base/failpoint.ts";
-import { endpointsOfContainer, releaseEndpoint } from "./endpoint-records.ts";
+import { endpointsOfContainer, releaseEndpoint, type EndpointRecord } from "./endpoint-records.ts";
 import { allNetworks } from "./network-records.ts";
 import { namespaceFile, type NetworkParts } from "./parts.ts";
 
 /**
- * Takes everything back that a container has on its networks. Goes on past failures. A lease whose namespace could not be removed is
- * kept, since its address may still answer; the next join, leave or start of the daemon tries again.
+ * Takes everything back that a container has on its networks. Goes on past failures and rejects with them at the end. An endpoint that
+ * could not be taken down whole is kept with its lease, since its address may still answer; the next leave, join or start of the daemon
+ * tries again.
  */
 export async function leaveNetworks(parts: NetworkParts, containerId: string): Promise<void> {
-  const { database, kernel, log } = parts;
+  const { database, kernel } = parts;
   const networks = allNetworks(database);
-  const endpoints = endpointsOfContainer(database, containerId);
-  for (const endpoint of endpoints) {
+  const failures: unknown[] = [];
+  const takenDown: EndpointRecord[] = [];
+  for (const endpoint of endpointsOfContainer(database, containerId)) {
     const network = networks.find((candidate) => candidate.id === endpoint.networkId);
     try {
       if (network) await parts.drivers[network.driver]?.tearDownEndpoint(network, endpoint);
+      takenDown.push(endpoint);
     } catch (error) {
-      log.warn({ container: containerId, network: endpoint.networkName, error: messageOf(error) }, "leaving a network");
+      failures.push(error);
     }
   }
   failpoint("network.leave.endpoints");
   await kernel.call("removeNamespace", namespaceFile(parts, containerId));
   failpoint("network.leave.namespace");
-  for (const endpoint of endpoints) releaseEndpoint(database, endpoint);
+  for (const endpoint of takenDown) releaseEndpoint(database, endpoint);
+  if (failures.length > 0) {
+    throw new EngineError("system", `container ${containerId} leaves its networks: ${failures.map(messageOf).join("; ")}`, {
+      cause: new AggregateError(failures),
+    });
+  }
 }
