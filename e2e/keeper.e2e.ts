@@ -4,7 +4,7 @@ import { readAll, readFrames, readUntil } from "./keeper/streams.ts";
 
 const ALL = { stdin: true, stdout: true, stderr: true };
 const NOT_FOUND =
-  'failed to create task for container: failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: error during container init: exec: "nosuch": executable file not found in $PATH: unknown';
+  'failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: exec: "nosuch": executable file not found in $PATH: unknown';
 
 let place: Place;
 beforeAll(async () => {

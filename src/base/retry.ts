@@ -7,13 +7,13 @@ import { setTimeout as sleep } from "node:timers/promises";
 export async function retry<T>(
   pausesMs: Iterable<number>,
   work: () => Promise<T>,
-  failed: (error: unknown, pauseMs: number) => void,
+  failed?: (error: unknown, pauseMs: number) => void,
 ): Promise<T> {
   for (const pauseMs of pausesMs) {
     try {
       return await work();
     } catch (error) {
-      failed(error, pauseMs);
+      failed?.(error, pauseMs);
       await sleep(pauseMs, undefined, { ref: false });
     }
   }

@@ -1,8 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { lastErrorIn, runtimeErrorMessage } from "./runtime-errors.ts";
 
-const CREATE =
-  "failed to create task for container: failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: error during container init: ";
+const CREATE = "failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: ";
 const EXEC = "OCI runtime exec failed: exec failed: unable to start container process: ";
 
 describe("crun's and runc's texts for the same mistake become one", () => {

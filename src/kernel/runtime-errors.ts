@@ -1,5 +1,5 @@
 /**
- * What an OCI runtime says when it fails, in the words Docker 28 has from runc.
+ * What an OCI runtime says when it fails, in the words Docker has from runc.
  *
  * The docker CLI takes its exit status (125, 126, 127) from these words, people search the web for them, and tools match them; so every
  * runtime's text is turned into runc's, and into Docker's whole sentence around it, here and nowhere else. Callers add nothing to it.
@@ -12,13 +12,12 @@ export interface Attempt {
   command: string;
 }
 
-/** The words around the cause, as Docker 28 with containerd 1.7 prints them (`unknown` is a gRPC status that shines through). */
+/** The words around the cause, as Docker 20.10 with containerd 1.6 prints them (`unknown` is a gRPC status that shines through). */
 const BEFORE: Record<Attempt["action"], string> = {
-  create: "failed to create task for container: failed to create shim task: OCI runtime create failed: runc create failed: ",
+  create: "failed to create shim task: OCI runtime create failed: runc create failed: ",
   exec: "OCI runtime exec failed: exec failed: ",
 };
 const PROCESS = "unable to start container process: ";
-const INIT = "error during container init: ";
 const AFTER = ": unknown";
 /** dockerd's own guess, whatever it was that is not a directory. */
 const NOT_A_DIRECTORY_HINT =
@@ -27,14 +26,9 @@ const NOT_A_DIRECTORY_HINT =
 /** Docker's whole sentence for a failed `create` or `exec` of a runtime that said `text`. */
 export function runtimeErrorMessage(text: string, attempt: Attempt): string {
   const cause = inRuncsWords(text, attempt);
-  const where = attempt.action === "exec" ? PROCESS : stageOf(cause);
+  // runc got no further than making the first process.
+  const where = attempt.action === "create" && cause.startsWith("unable to create new parent process") ? "" : PROCESS;
   return `${BEFORE[attempt.action]}${where}${cause}${AFTER}${cause.includes("not a directory") ? NOT_A_DIRECTORY_HINT : ""}`;
-}
-
-/** Where runc was when it failed: before the container's first process, before it was told what to do, or in it. */
-function stageOf(cause: string): string {
-  if (cause.startsWith("unable to create new parent process")) return "";
-  return cause.startsWith("unable to apply cgroup configuration") ? PROCESS : PROCESS + INIT;
 }
 
 type Rewrite = (match: RegExpExecArray, attempt: Attempt) => string;

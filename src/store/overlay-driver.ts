@@ -7,6 +7,7 @@ import { failpoint } from "../base/failpoint.ts";
 import { shortId } from "../base/ids.ts";
 import { KeyedLock } from "../base/locks.ts";
 import type { Log } from "../base/log.ts";
+import { retry } from "../base/retry.ts";
 import { setTopDirectoryFlag, syncFileSystem } from "../kernel/file-attributes.ts";
 import { mountOverlay, readMounts, unmount } from "../kernel/mount.ts";
 import { groupedCalls } from "./grouped-calls.ts";
@@ -15,6 +16,9 @@ import type { FinishedLayer, LayerDriver, StagedLayer } from "./layers.ts";
 import { paths, type Roots } from "./roots.ts";
 import { openTrash } from "./trash.ts";
 import { measureTree } from "./tree-size.ts";
+
+/** A removed layer's folder that cannot be moved away now; the next start would. */
+const DISCARD_PAUSES_MS = [100];
 
 /**
  * The overlay driver. A layer is a folder `layers/RANDOM/diff`, filled where it stays: its row in the database is what makes it exist, so
@@ -125,11 +129,12 @@ class OverlayDriver implements LayerDriver {
           insert.run(layer.chainId, layer.parent ?? null, layer.diffId, name, layer.bytes);
         }
       });
-      failpoint("layers.commit.written");
-      await this.#database.durable();
+      // A folder that a row names is no longer ours to throw away, whatever fails from here on.
       for (const layer of layers) {
         if (this.#folders(layer.chainId)[0] === layer.staged.folder) this.#staging.delete(layer.staged.folder);
       }
+      failpoint("layers.commit.written");
+      await this.#database.durable();
     } finally {
       for (const layer of layers) await layer.staged.abort();
     }
@@ -159,8 +164,10 @@ class OverlayDriver implements LayerDriver {
     });
     // The row must be gone for good before its folder is: a row without a folder would be a broken layer.
     await this.#database.durable();
-    failpoint("layers.remove.forgotten");
-    for (const { folder } of removed) await this.#trash.discard(path.join(paths.layers(this.#roots), folder));
+    await retry(DISCARD_PAUSES_MS, async () => {
+      failpoint("layers.remove.forgotten");
+      for (const { folder } of removed) await this.#trash.discard(path.join(paths.layers(this.#roots), folder));
+    });
     return removed.map(({ chainId }) => chainId);
   }
 

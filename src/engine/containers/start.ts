@@ -4,6 +4,7 @@ import path from "node:path";
 import { encodeJson } from "../../api/json.ts";
 import { EngineError, messageOf } from "../../base/errors.ts";
 import { failpoint } from "../../base/failpoint.ts";
+import { retry } from "../../base/retry.ts";
 import { Undo } from "../../base/undo.ts";
 import { paths } from "../../store/roots.ts";
 import { ensureBindSources } from "./bind-sources.ts";
@@ -16,6 +17,7 @@ import { sharedContainer } from "./namespace-modes.ts";
 import type { JoinedNamespaces } from "./oci-namespaces.ts";
 import { buildSpec } from "./oci-spec.ts";
 import { removeLocked } from "./remove.ts";
+import { signalNumberOf } from "./signals.ts";
 import { removeBundle } from "./take-down.ts";
 import { resolveUser } from "./user.ts";
 
@@ -91,14 +93,28 @@ async function startLocked(context: ContainerContext, container: Container): Pro
   failpoint("containers.start.bundle");
 
   const started = await keeper.startContainer(keeperSpecOf(context, container, spec.linux.cgroupsPath));
+  undo.defer("ending its process", () => endUnrecorded(context, container.id));
   failpoint("containers.start.started");
-  undo.keep();
 
+  const { state } = container;
+  undo.defer("its state", () => {
+    container.state = state;
+  });
   container.stoppedByUser = false;
   container.state = { status: "running", pid: started.pid, startedAtNs: started.startedAtNs, paused: false };
   await context.set.save(container);
+  undo.keep();
   for (const endpoint of networks.endpointsOf(container.id)) publishNetworkEvent(context, container, endpoint, "connect");
   publishContainerEvent(context, container, "start");
+}
+
+/** The keeper lets go only of what has ended. */
+const FORGET_PAUSES_MS = [5, 20, 100, 500, 2000];
+
+/** Ends a container that runs though its start failed: nobody would know of it. */
+async function endUnrecorded({ keeper }: ContainerContext, containerId: string): Promise<void> {
+  await keeper.signal({ containerId }, signalNumberOf("SIGKILL"));
+  await retry(FORGET_PAUSES_MS, () => keeper.forgetContainer(containerId));
 }
 
 /** The namespaces of other containers that this one asked to share; those must run. */
