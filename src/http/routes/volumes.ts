@@ -1,12 +1,13 @@
 import { EngineError } from "../../base/errors.ts";
-import { json, type Route } from "../call.ts";
+import { json, type Call, type Route } from "../call.ts";
 import { notYet } from "./missing.ts";
 
 /** Volumes: there are none yet, and lists and lookups say so. */
 export function volumeRoutes(): Route[] {
+  const create = notYet("POST", "/volumes/create", "VolumeCreate");
   return [
     { method: "GET", path: "/volumes", operation: "VolumeList", handle: ({ query }) => listNone(query.filters()) },
-    notYet("POST", "/volumes/create", "VolumeCreate"),
+    { ...create, handle: (call) => checkName(call).then(() => create.handle(call)) },
     notYet("POST", "/volumes/prune", "VolumePrune"),
     {
       method: "GET",
@@ -26,6 +27,18 @@ export function volumeRoutes(): Route[] {
     },
     notYet("DELETE", "/volumes/{name:.*}", "VolumeDelete"),
   ];
+}
+
+const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/;
+
+async function checkName({ body }: Call): Promise<void> {
+  const parsed = await body.parsed();
+  const name = typeof parsed === "object" && parsed !== null && "Name" in parsed ? String(parsed.Name) : "";
+  if (name === "" || NAME.test(name)) return;
+  throw new EngineError(
+    "invalid",
+    `create ${name}: ${JSON.stringify(name)} includes invalid characters for a local volume name, only "[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed. If you intended to pass a host directory, use absolute path`,
+  );
 }
 
 const FILTERS = new Set(["dangling", "name", "driver", "label"]);
