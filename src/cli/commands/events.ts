@@ -37,7 +37,7 @@ export const command: Command = {
   ],
   async run({ client, flags }) {
     const show = printer(flags.text("format"));
-    const response = await client.request("GET", "/events", {
+    const body = await client.request("GET", "/events", {
       query: {
         since: parseTimestamp(flags.text("since"), "since"),
         until: parseTimestamp(flags.text("until"), "until"),
@@ -45,7 +45,7 @@ export const command: Command = {
       },
     });
     // The engine's own format: one JSON object a line.
-    for await (const line of eachLine(response)) printLine(show(decodeJson(line) as Event));
+    for await (const line of eachLine(body)) printLine(show(decodeJson(line) as Event));
   },
 };
 

@@ -23,7 +23,7 @@ export const command: Command = {
     const isUrl = /^https?:\/\//.test(source);
     const stream = isUrl ? undefined : source === "-" ? process.stdin : openFile(source);
     if (name !== "") parseReference(name);
-    const response = await client.request("POST", "/images/create", {
+    const body = await client.request("POST", "/images/create", {
       query: {
         fromSrc: isUrl ? source : "-",
         repo: name || undefined,
@@ -33,7 +33,7 @@ export const command: Command = {
       },
       ...(stream && { stream, headers: { "Content-Type": "application/x-tar" } }),
     });
-    await showProgress(response, 1);
+    await showProgress(body, 1);
   },
 };
 

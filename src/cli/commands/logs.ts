@@ -21,7 +21,7 @@ export const command: Command = {
   ],
   async run({ client, flags, args }) {
     const container = await inspectContainer(client, args[0] ?? "");
-    const response = await client.request("GET", `/containers/${container.Id}/logs`, {
+    const body = await client.request("GET", `/containers/${container.Id}/logs`, {
       query: {
         stdout: true,
         stderr: true,
@@ -35,7 +35,7 @@ export const command: Command = {
     });
     const stdout = (data: Uint8Array): void => writeAll(1, data);
     const read = container.Config.Tty ? stdout : frameReader({ stdout, stderr: (data) => writeAll(2, data) });
-    // Without an encoding set, a response's chunks are Buffers.
-    for await (const chunk of response) read(chunk as Buffer);
+    // Without an encoding set, a body's chunks are Buffers.
+    for await (const chunk of body) read(chunk as Buffer);
   },
 };

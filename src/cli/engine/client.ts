@@ -1,15 +1,16 @@
-import type { IncomingMessage } from "node:http";
-import type { Socket } from "node:net";
+import { connect, isIP, type Socket } from "node:net";
+import type { Readable } from "node:stream";
 import { codeOf, messageOf } from "../../base/errors.ts";
 import { ConnectionError, DaemonError } from "../failure.ts";
-import { encodeJson } from "./json.ts";
 import type { Host } from "./host.ts";
+import { exchange, type Answer } from "./http.ts";
+import { encodeJson } from "./json.ts";
 
 /**
  * A client of the Engine API, for any Docker engine.
  *
  * The version is negotiated once, by the first call: the lower of ours and the engine's (`HEAD /_ping`), or what DOCKER_API_VERSION says.
- * node:http comes by process.getBuiltinModule because importing it as an ES module evaluates its lazy exports, which takes 60 ms.
+ * Every request has a connection of its own (`http.ts`).
  */
 
 /** The newest Engine API this client speaks. */
@@ -28,16 +29,15 @@ export type RequestOptions = {
   /** Sent as it comes. */
   readonly stream?: NodeJS.ReadableStream;
   readonly headers?: Readonly<Record<string, string>>;
-  readonly signal?: AbortSignal;
 };
 
 export type Client = {
   readonly host: Host;
   /** The negotiated version. */
   version(): Promise<string>;
-  /** Sends a request; gives the answer once its headers are here. A status of 400 or more throws a DaemonError. */
-  request(method: string, path: string, options?: RequestOptions): Promise<IncomingMessage>;
-  /** The answer's JSON as text. */
+  /** Sends a request; gives the answer's body once its headers are here. A status of 400 or more throws a DaemonError. */
+  request(method: string, path: string, options?: RequestOptions): Promise<Readable>;
+  /** The answer's body as text. */
   text(method: string, path: string, options?: RequestOptions): Promise<string>;
   /** The answer's JSON. The caller names the type: the engine's answers are trusted to be the Engine API's. */
   json<T>(method: string, path: string, options?: RequestOptions): Promise<T>;
@@ -46,18 +46,6 @@ export type Client = {
 };
 
 export function openClient(host: Host, httpHeaders: Readonly<Record<string, string>>): Client {
-  const tls = "host" in host.address ? host.address.tls : undefined;
-  const http = process.getBuiltinModule("node:http");
-  const transport = tls === undefined ? http : process.getBuiltinModule("node:https");
-  const agent = new transport.Agent({ keepAlive: true });
-  const target =
-    "host" in host.address
-      ? {
-          host: host.address.host,
-          port: host.address.port,
-          ...(tls && { ca: tls.ca, cert: tls.cert, key: tls.key, rejectUnauthorized: tls.verify }),
-        }
-      : { socketPath: host.address.socketPath };
   const baseHeaders = {
     ...httpHeaders,
     "User-Agent": "Tsubo-Client",
@@ -65,66 +53,81 @@ export function openClient(host: Host, httpHeaders: Readonly<Record<string, stri
   };
   let negotiated: Promise<string> | undefined;
 
-  function send(method: string, path: string, options: RequestOptions, upgrade: false): Promise<IncomingMessage>;
-  function send(method: string, path: string, options: RequestOptions, upgrade: true): Promise<Socket>;
-  function send(method: string, path: string, options: RequestOptions, upgrade: boolean): Promise<IncomingMessage | Socket> {
+  async function send(method: string, path: string, options: RequestOptions, more: Readonly<Record<string, string>> = {}) {
     const body = options.body === undefined ? undefined : Buffer.from(encodeJson(options.body));
-    const headers: Record<string, string | number> = { ...baseHeaders, ...options.headers };
-    if (body !== undefined) headers["Content-Type"] = "application/json";
-    if (upgrade) Object.assign(headers, { Connection: "Upgrade", Upgrade: "tcp" });
-    if (body !== undefined || (method === "POST" && options.stream === undefined)) headers["Content-Length"] = body?.length ?? 0;
-    return new Promise((resolve, reject) => {
-      const request = transport.request({
-        ...target,
-        agent,
+    const type = body === undefined ? {} : { "Content-Type": "application/json" };
+    const headers = { ...baseHeaders, ...type, ...options.headers, ...more };
+    try {
+      return await exchange(open(host), {
         method,
         path: `${path}${encodeQuery(options.query)}`,
         headers,
-        ...(options.signal && { signal: options.signal }),
+        body,
+        stream: options.stream,
       });
-      request.on("error", (error) => reject(connectionError(host, error)));
-      request.on("response", (response) => {
-        if (!upgrade && (response.statusCode ?? 0) < 400) resolve(response);
-        else readError(response, path).then(reject, reject);
-      });
-      request.on("upgrade", (_response, socket, head) => {
-        if (head.length > 0) socket.unshift(head);
-        resolve(socket);
-      });
-      if (options.stream !== undefined) options.stream.pipe(request);
-      else request.end(body);
-    });
+    } catch (error) {
+      throw connectionError(host, error);
+    }
+  }
+
+  async function ask(method: string, path: string, options: RequestOptions): Promise<Answer> {
+    const answer = await send(method, path, options);
+    if (!("status" in answer))
+      throw new ConnectionError(`error during connect: ${host.url}: ${path} switched protocols without being asked to`);
+    if (answer.status >= 400) throw await readError(answer, path);
+    return answer;
   }
 
   async function negotiate(): Promise<string> {
     const forced = (process.env["DOCKER_API_VERSION"] ?? "").replace(/^v/, "");
     if (forced !== "") return forced;
-    let response = await send("HEAD", "/_ping", {}, false).catch((error: unknown) => {
-      if (error instanceof ConnectionError) throw error;
-      return undefined;
-    });
-    response ??= await send("GET", "/_ping", {}, false).catch((error: unknown) => {
-      if (error instanceof ConnectionError) throw error;
-      return undefined;
-    });
-    response?.resume();
-    const theirs = String(response?.headers["api-version"] ?? OLDEST_VERSION);
+    const ping = (method: string): Promise<Answer | undefined> =>
+      ask(method, "/_ping", {}).catch((error: unknown) => {
+        if (error instanceof ConnectionError) throw error;
+        return undefined;
+      });
+    const answer = (await ping("HEAD")) ?? (await ping("GET"));
+    answer?.body.destroy();
+    const theirs = answer?.headers["api-version"] ?? OLDEST_VERSION;
     return compareVersions(theirs, API_VERSION) < 0 ? theirs : API_VERSION;
   }
 
   const version = (): Promise<string> => (negotiated ??= negotiate());
-  const request = async (method: string, path: string, options: RequestOptions = {}): Promise<IncomingMessage> =>
-    send(method, `/v${await version()}${path}`, options, false);
-  const text = async (method: string, path: string, options: RequestOptions = {}): Promise<string> =>
-    readText(await request(method, path, options), Number.POSITIVE_INFINITY);
+  const request = async (method: string, path: string, options: RequestOptions = {}): Promise<Readable> =>
+    (await ask(method, `/v${await version()}${path}`, options)).body;
+  const text = async (method: string, path: string, options: RequestOptions = {}): Promise<string> => {
+    const body = await request(method, path, options);
+    return readText(body, Number.POSITIVE_INFINITY).catch((error: unknown) => {
+      throw connectionError(host, error);
+    });
+  };
   return {
     host,
     version,
     request,
     text,
     json: async (method, path, options = {}) => JSON.parse(await text(method, path, options)),
-    hijack: async (path, options = {}) => send("POST", `/v${await version()}${path}`, options, true),
+    hijack: async (path, options = {}) => {
+      const answer = await send("POST", `/v${await version()}${path}`, options, { Connection: "Upgrade", Upgrade: "tcp" });
+      if ("status" in answer) throw await readError(answer, path);
+      return answer;
+    },
   };
+}
+
+function open({ address }: Host): Socket {
+  if ("socketPath" in address) return connect(address.socketPath);
+  const { host, port, tls } = address;
+  if (tls === undefined) return connect({ host, port, noDelay: true });
+  return process.getBuiltinModule("node:tls").connect({
+    host,
+    port,
+    ...(isIP(host) === 0 && { servername: host }),
+    ...(tls.ca && { ca: tls.ca }),
+    ...(tls.cert && { cert: tls.cert }),
+    ...(tls.key && { key: tls.key }),
+    rejectUnauthorized: tls.verify,
+  });
 }
 
 /** Compares versions such as `1.9` and `1.41`. */
@@ -154,11 +157,11 @@ function encodeQuery(query: Query | undefined): string {
   return text === "" ? "" : `?${text}`;
 }
 
-async function readText(response: IncomingMessage, limit: number): Promise<string> {
+async function readText(body: Readable, limit: number): Promise<string> {
   const chunks: Buffer[] = [];
   let size = 0;
-  for await (const chunk of response) {
-    // Without an encoding set, a response's chunks are Buffers.
+  for await (const chunk of body) {
+    // Without an encoding set, a body's chunks are Buffers.
     chunks.push(chunk as Buffer);
     size += (chunk as Buffer).length;
     if (size > limit) break;
@@ -166,14 +169,13 @@ async function readText(response: IncomingMessage, limit: number): Promise<strin
   return Buffer.concat(chunks).toString("utf8");
 }
 
-async function readError(response: IncomingMessage, path: string): Promise<Error> {
-  const status = response.statusCode ?? 0;
-  const text = (await readText(response, ERROR_BODY_BYTES).catch(() => "")).trim();
+async function readError({ status, statusText, body: content }: Answer, path: string): Promise<Error> {
+  const text = (await readText(content, ERROR_BODY_BYTES).catch(() => "")).trim();
   if (status < 400) return new ConnectionError(`unable to upgrade to tcp, received ${status}`);
   if (text === "") {
     return new DaemonError(
       status,
-      `request returned ${status} ${response.statusMessage ?? ""} for API route and version ${path}, check if the server supports the requested API version`,
+      `request returned ${status} ${statusText} for API route and version ${path}, check if the server supports the requested API version`,
     );
   }
   try {
@@ -186,9 +188,8 @@ async function readError(response: IncomingMessage, path: string): Promise<Error
   return new DaemonError(status, text);
 }
 
-function connectionError(host: Host, error: Error): Error {
+function connectionError(host: Host, error: unknown): Error {
   const code = codeOf(error);
-  if (error.name === "AbortError") return error;
   if (code === "EACCES" || code === "EPERM") {
     return new ConnectionError(
       `permission denied while trying to connect to the engine at ${host.url}: run the command as root (sudo), or join the group that owns the socket`,

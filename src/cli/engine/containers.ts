@@ -111,10 +111,10 @@ export async function waitFor(
   container: string,
   condition: "not-running" | "next-exit" | "removed",
 ): Promise<{ exit: Promise<number> }> {
-  const response = await client.request("POST", containerPath(container, "wait"), { query: { condition } });
+  const body = await client.request("POST", containerPath(container, "wait"), { query: { condition } });
   const read = async (): Promise<number> => {
     let text = "";
-    for await (const chunk of response) text += String(chunk);
+    for await (const chunk of body) text += String(chunk);
     // The Engine API's answer to a wait.
     const result = JSON.parse(text) as { StatusCode: number; Error?: { Message?: string } | null };
     if (result.Error?.Message === undefined || result.Error.Message === "") return result.StatusCode;

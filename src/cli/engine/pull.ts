@@ -11,7 +11,7 @@ export async function pullImage(
   { image, platform, allTags = false, to }: PullOptions,
 ): Promise<void> {
   const reference = allTags ? parseReference(image) : withDefaultTag(parseReference(image));
-  const response = await client.request("POST", "/images/create", {
+  const body = await client.request("POST", "/images/create", {
     query: {
       fromImage: familiarName(reference),
       tag: reference.digest ?? reference.tag,
@@ -19,5 +19,5 @@ export async function pullImage(
     },
     headers: { "X-Registry-Auth": await registryAuth(config, reference.domain) },
   });
-  await showProgress(response, to);
+  await showProgress(body, to);
 }

@@ -34,7 +34,7 @@ export function followTerminalSize(client: Client, target: { container: string }
     const [h, w] = terminalSize();
     if (h === 0 && w === 0) return;
     const path = "container" in target ? `/containers/${target.container}/resize` : `/exec/${target.exec}/resize`;
-    (await client.request("POST", path, { query: { h, w } })).resume();
+    await client.text("POST", path, { query: { h, w } });
   };
   const first = async (): Promise<void> => {
     for (let attempt = 0; attempt <= RESIZE_TRIES; attempt += 1) {

@@ -1,4 +1,4 @@
-import type { IncomingMessage } from "node:http";
+import type { Readable } from "node:stream";
 import { CommandFailure } from "../failure.ts";
 import { eachLine } from "../engine/lines.ts";
 import { formatSize } from "./units.ts";
@@ -24,13 +24,9 @@ const BAR_MIN_COLUMNS = 110;
 const BAR_WIDTH = 50;
 
 /** Prints the stream to descriptor `to`, or nowhere, and throws the error it may end with. */
-export async function showProgress(
-  response: IncomingMessage,
-  to: 1 | 2 | undefined,
-  onAux: (aux: unknown) => void = () => undefined,
-): Promise<void> {
+export async function showProgress(body: Readable, to: 1 | 2 | undefined, onAux: (aux: unknown) => void = () => undefined): Promise<void> {
   const screen = to === undefined ? undefined : openScreen(to);
-  for await (const line of eachLine(response)) {
+  for await (const line of eachLine(body)) {
     // The engine's own format; a line that is no JSON ends the stream with the parser's error.
     const message = JSON.parse(line) as Message;
     if (message.aux !== undefined) onAux(message.aux);
