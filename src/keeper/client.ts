@@ -78,7 +78,7 @@ class KeeperClient implements KeeperHandle {
   }
 
   async connect(): Promise<void> {
-    this.#connection = this.#open();
+    this.#connection = this.#open(this.#options);
     await this.#connection;
   }
 
@@ -198,8 +198,8 @@ class KeeperClient implements KeeperHandle {
     });
   }
 
-  async #open(): Promise<Connection> {
-    const { socket, keeperPid } = await connectOrLaunch(this.#options, { keeper: PROTOCOL, role: "control" }, this.#closing.signal);
+  async #open(options: LaunchOptions): Promise<Connection> {
+    const { socket, keeperPid } = await connectOrLaunch(options, { keeper: PROTOCOL, role: "control" }, this.#closing.signal);
     const connection: Connection = { socket, keeperPidfd: openPidfd(keeperPid), pending: new Map(), established: false };
     const reader = new LineReader();
     socket.on("data", (chunk: Buffer) => {
@@ -233,7 +233,7 @@ class KeeperClient implements KeeperHandle {
   async #reopen(): Promise<Connection> {
     for (;;) {
       try {
-        return await this.#open();
+        return await this.#open({ ...this.#options, unarmed: true });
       } catch (error) {
         if (this.#closing.signal.aborted) throw error;
         this.#options.log.error({ error: messageOf(error) }, "the keeper cannot be started");

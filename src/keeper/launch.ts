@@ -18,6 +18,8 @@ export interface LaunchOptions {
   logPath: string;
   /** The keeper's program with its arguments, the program by its absolute path. */
   command: readonly string[];
+  /** Without our failpoints: one that ended a keeper must not end the next. */
+  unarmed?: boolean;
 }
 
 /** A greeted connection, and the pid of the keeper at its other end. */
@@ -28,8 +30,6 @@ export interface Greeted {
 
 /** Keepers we have started and not yet seen end: they are our children, and nobody else collects them. */
 const started = new Set<number>();
-/** A failpoint that ended a keeper must not end those after it: only the first one is armed. */
-let armed = true;
 
 /** Connects to the keeper, started when none answers. */
 export async function connectOrLaunch(options: LaunchOptions, hello: Hello, signal?: AbortSignal): Promise<Greeted> {
@@ -74,15 +74,14 @@ export async function connectOnce(socketPath: string, hello: Hello): Promise<Gre
 }
 
 /** In a session of its own, so that no signal to the daemon's group reaches it, with its own place to write to. */
-function launch({ command, logPath }: LaunchOptions): number {
-  const [program = "", ...args] = command;
+function launch(options: LaunchOptions): number {
+  const [program = "", ...args] = options.command;
   const nothing = openSync("/dev/null", "r");
-  const log = openSync(logPath, "a", 0o600);
+  const log = openSync(options.logPath, "a", 0o600);
   try {
     const environment: Record<string, string> = {};
     for (const [name, value] of Object.entries(process.env)) if (value !== undefined) environment[name] = value;
-    if (!armed) delete environment["TSUBO_FAILPOINTS"];
-    armed = false;
+    if (options.unarmed) delete environment["TSUBO_FAILPOINTS"];
     const pid = spawnProcess({ path: program, argv: [program, ...args], environment, stdio: [nothing, log, log] });
     started.add(pid);
     return pid;
