@@ -93,8 +93,12 @@ export type LogDestination =
       driver: "json-file";
       path: string;
       maxSizeBytes: number | undefined;
+      /** All files of the log. */
       maxFiles: number;
+      /** Rotated files are compressed, in the background. */
       compress: boolean;
+      /** The oldest files go before the whole log takes more of the disk; files that wait to be compressed apart. */
+      maxTotalBytes?: number;
       attrs?: Record<string, string>;
     };
 

@@ -53,6 +53,26 @@ export function encodeRecords(bytes: Buffer, tail: Buffer, room: Buffer): { buff
   return { buffer: encoder.out, sizeBytes: encoder.sizeBytes };
 }
 
+/** How many records these are: a record has its newline at its end only. */
+export function countRecords(records: Buffer): number {
+  let count = 0;
+  for (let at = records.indexOf(NEWLINE); at >= 0; at = records.indexOf(NEWLINE, at + 1)) count += 1;
+  return count;
+}
+
+/** Where the output of so many records ends that begin at `start`, as `encodeRecords` has made them of all of `bytes`. */
+export function endOfRecords(bytes: Buffer, start: number, count: number): number {
+  const clean = isUtf8(bytes) ? bytes : markInvalid(bytes);
+  let end = start;
+  for (let record = 0; record < count && end < clean.length; record += 1) {
+    const limit = Math.min(clean.length, end + RECORD_LIMIT_BYTES);
+    const newline = clean.indexOf(NEWLINE, end);
+    if (newline >= 0 && newline < limit) end = newline + 1;
+    else end = limit === clean.length ? limit : cutBefore(clean, end);
+  }
+  return end;
+}
+
 /** What follows the text in a record. `attributes` is a JSON object or empty. */
 export function recordTail(stream: OutputStream, attributes: string, time: string): Buffer {
   const middle = attributes === "" ? "" : `,"attrs":${attributes}`;

@@ -1,16 +1,14 @@
 import { closeSync, fstatSync, ftruncateSync, openSync, readSync, write } from "node:fs";
-import { rename } from "node:fs/promises";
 import { codeOf, messageOf } from "../base/errors.ts";
 import { failpoint } from "../base/failpoint.ts";
 import type { Log } from "../base/log.ts";
 import { formatTime, nowNs } from "../base/time.ts";
 import { BufferPool } from "./buffers.ts";
 import type { OutputStream } from "./frames.ts";
-import type { LogDestination } from "./keeper.ts";
-import { encodeRecords, recordTail } from "./log-lines.ts";
+import { countRecords, encodeRecords, endOfRecords, recordTail } from "./log-lines.ts";
 import { checksumOf, LogMark, type UnfinishedWrite } from "./log-mark.ts";
+import { type JsonFile, LOG_MODE, openRotatedFiles, type RotatedFiles } from "./log-rotation.ts";
 
-const LOG_MODE = 0o640;
 const NEWLINE = 0x0a;
 /** Room for what one turn of output grows to in the log, but for very short lines. */
 const ROOM_BYTES = 256 * 1024;
@@ -20,16 +18,18 @@ const room = new BufferPool(ROOM_BYTES, ROOMS);
 /** How far back from its end a log is searched for the end of its last whole record. */
 const TORN_LIMIT_BYTES = 1024 * 1024;
 
+/** The pipe that output comes from. */
 export interface Origin {
+  /** How much of the output, at its beginning, was taken from the pipe before. */
+  carriedBytes: number;
+  /** What is to be taken from the head of the pipe. */
   bytes: Buffer;
-  take: () => void;
+  take: (sizeBytes: number) => void;
 }
 
-type JsonFile = Extract<LogDestination, { driver: "json-file" }>;
-
 /**
- * Writes a container's output to its json-file log, and rotates it as Docker does: a file is full with the record that reaches `maxSizeBytes`;
- * then `log` becomes `log.1` (`log.1.gz` when compressed), `log.1` becomes `log.2`, and so on up to `maxFiles` in all.
+ * Writes a container's output to its json-file log, and rotates it as Docker does: a file is full with the record that reaches
+ * `maxSizeBytes`; then it joins the rotated files (log-rotation.ts), or is emptied when there may be only one.
  *
  * A disk that refuses does not hold the container up: what cannot be written is dropped, counted, and told in the log once it can be
  * written again. The file never keeps part of a record.
@@ -39,13 +39,13 @@ export class LogWriter {
   readonly #attributes: string;
   readonly #log: Log;
   readonly #mark: LogMark;
+  readonly #rotated: RotatedFiles | undefined;
   #unconfirmed: UnfinishedWrite | undefined;
   #descriptor: number;
   #inode: number;
   #sizeBytes: number;
   #tail: Promise<void> = Promise.resolve();
   #lost: { bytes: number; reason: string } | undefined;
-  #compressing: Promise<void> = Promise.resolve();
   #closed = false;
 
   /** `markFile`: where the write under way is marked (log-mark.ts). */
@@ -60,6 +60,8 @@ export class LogWriter {
     this.#inode = ino;
     this.#sizeBytes = size;
     this.#mend();
+    if (destination.maxSizeBytes !== undefined && destination.maxFiles > 1) this.#rotated = openRotatedFiles(destination, log);
+    this.#rotated?.compress();
   }
 
   /** The last write of an earlier keeper, of which only the pipe can tell whether it was also taken from there. */
@@ -68,19 +70,16 @@ export class LogWriter {
   }
 
   /**
-   * Writes output as records; resolves when it is in the file (or lost, with a note). `bytes` are the caller's again at once. `origin`: what
+   * Writes output as records; resolves when it is in the file (or lost, with a note). `bytes` must stay as they are until then. `origin`: what
    * of it is still in a pipe, and how to take it from there once it is in the file.
    */
   write(stream: OutputStream, bytes: Buffer, origin?: Origin): Promise<void> {
     const { buffer, sizeBytes } = encodeRecords(bytes, this.#recordTail(stream), room.take());
-    const outputBytes = bytes.length;
-    const source = origin && { stream, takenBytes: origin.bytes.length, checksum: checksumOf(origin.bytes) };
     this.#tail = this.#tail.then(async () => {
-      if (source) this.#mark.begin({ ...source, inode: this.#inode, sizeBytes: this.#sizeBytes, recordsBytes: sizeBytes });
-      await this.#write(buffer.subarray(0, sizeBytes), outputBytes);
-      origin?.take();
-      if (source) this.#mark.end();
+      if (this.#lost !== undefined) await this.#tellLoss(this.#lost);
+      await this.#writeRecords(stream, buffer.subarray(0, sizeBytes), bytes, origin);
       room.give(buffer);
+      this.#rotated?.compress();
     });
     return this.#tail;
   }
@@ -90,7 +89,6 @@ export class LogWriter {
     if (this.#closed) return;
     this.#closed = true;
     await this.#tail;
-    await this.#compressing;
     closeSync(this.#descriptor);
     this.#mark.close();
   }
@@ -109,27 +107,63 @@ export class LogWriter {
     this.#sizeBytes = dropTornRecord(this.#descriptor, this.#sizeBytes);
   }
 
-  async #write(records: Buffer, outputBytes: number): Promise<void> {
+  /** File by file, so that the mark of a write is always about one file, and none is under way while names change. */
+  async #writeRecords(stream: OutputStream, records: Buffer, output: Buffer, origin: Origin | undefined): Promise<void> {
+    let begin = 0;
+    for (let rest = records; rest.length > 0;) {
+      if (this.#isFull) await this.#rotate();
+      const part = rest.subarray(0, this.#roomFor(rest));
+      rest = rest.subarray(part.length);
+      const end = rest.length === 0 ? output.length : endOfRecords(output, begin, countRecords(part));
+      if (origin === undefined) await this.#append(part, end - begin);
+      else await this.#appendFrom(pipePart(origin, begin, rest.length === 0 ? Infinity : end), origin, stream, part, end - begin);
+      begin = end;
+    }
+  }
+
+  async #appendFrom(piped: Buffer, origin: Origin, stream: OutputStream, records: Buffer, outputBytes: number): Promise<void> {
+    this.#mark.begin({
+      stream,
+      inode: this.#inode,
+      sizeBytes: this.#sizeBytes,
+      recordsBytes: records.length,
+      takenBytes: piped.length,
+      checksum: checksumOf(piped),
+    });
+    await this.#append(records, outputBytes);
+    origin.take(piped.length);
+    this.#mark.end();
+  }
+
+  get #isFull(): boolean {
+    const { maxSizeBytes } = this.#destination;
+    return maxSizeBytes !== undefined && this.#sizeBytes >= maxSizeBytes;
+  }
+
+  /** How much of these records goes into the file: up to the one that reaches its size. */
+  #roomFor(records: Buffer): number {
+    const { maxSizeBytes } = this.#destination;
+    // Fuller than full: it could not be rotated.
+    if (maxSizeBytes === undefined || this.#isFull || this.#sizeBytes + records.length <= maxSizeBytes) return records.length;
+    return records.indexOf(NEWLINE, maxSizeBytes - this.#sizeBytes - 1) + 1;
+  }
+
+  /** Appends records, or counts them as lost. */
+  async #append(records: Buffer, outputBytes: number): Promise<void> {
     try {
-      await this.#append(this.#lost === undefined ? records : Buffer.concat([this.#noteOfLoss(this.#lost), records]));
-      this.#lost = undefined;
+      await this.#appendWhole(records);
     } catch (error) {
       if (this.#lost === undefined) this.#log.warn({ file: this.#destination.path, error: messageOf(error) }, "output is not logged");
       this.#lost = { bytes: (this.#lost?.bytes ?? 0) + outputBytes, reason: codeOf(error) ?? messageOf(error) };
     }
   }
 
-  async #append(records: Buffer): Promise<void> {
-    const { maxSizeBytes } = this.#destination;
-    for (let start = 0; start < records.length;) {
-      if (maxSizeBytes !== undefined && this.#sizeBytes >= maxSizeBytes) await this.#rotate();
-      let end = records.length;
-      if (maxSizeBytes !== undefined && this.#sizeBytes + end - start > maxSizeBytes) {
-        const full = records.indexOf(NEWLINE, start + maxSizeBytes - this.#sizeBytes - 1);
-        if (full >= 0) end = full + 1;
-      }
-      await this.#appendWhole(records.subarray(start, end));
-      start = end;
+  async #tellLoss(lost: { bytes: number; reason: string }): Promise<void> {
+    try {
+      await this.#appendWhole(this.#noteOfLoss(lost));
+      this.#lost = undefined;
+    } catch {
+      // The disk refuses still.
     }
   }
 
@@ -144,36 +178,30 @@ export class LogWriter {
     this.#sizeBytes += bytes.length;
   }
 
+  /** A log that cannot be rotated is written on: a file too large is better than output lost. */
   async #rotate(): Promise<void> {
-    const { path, maxFiles, compress } = this.#destination;
-    if (maxFiles < 2) {
-      ftruncateSync(this.#descriptor, 0);
+    try {
+      if (this.#rotated === undefined) ftruncateSync(this.#descriptor, 0);
+      else await this.#beginFile(this.#rotated);
       this.#sizeBytes = 0;
-      return;
+    } catch (error) {
+      this.#log.warn({ file: this.#destination.path, error: messageOf(error) }, "a log is not rotated");
     }
-    await this.#compressing;
-    const extension = compress ? ".gz" : "";
-    for (let index = maxFiles - 1; index > 1; index -= 1) {
-      await renameIfThere(`${path}.${index - 1}${extension}`, `${path}.${index}${extension}`);
+  }
+
+  async #beginFile(rotated: RotatedFiles): Promise<void> {
+    await rotated.add(this.#sizeBytes);
+    let next: number;
+    try {
+      failpoint("log.rotate.renamed");
+      next = openSync(this.#destination.path, "a+", LOG_MODE);
+    } catch (error) {
+      await rotated.takeBack();
+      throw error;
     }
-    failpoint("log.rotate.shifted");
-    await renameIfThere(path, `${path}.1`);
-    failpoint("log.rotate.renamed");
-    const next = openSync(path, "a+", LOG_MODE);
     closeSync(this.#descriptor);
     this.#descriptor = next;
     this.#inode = fstatSync(next).ino;
-    this.#sizeBytes = 0;
-    if (compress) this.#compressing = this.#compress(`${path}.1`);
-  }
-
-  async #compress(file: string): Promise<void> {
-    try {
-      const { compressFile } = await import("./log-compress.ts");
-      await compressFile(file);
-    } catch (error) {
-      this.#log.warn({ file, error: messageOf(error) }, "a rotated log is not compressed");
-    }
   }
 
   #noteOfLoss(lost: { bytes: number; reason: string }): Buffer {
@@ -204,10 +232,7 @@ function writeOnce(descriptor: number, bytes: Buffer, offset: number): Promise<n
   });
 }
 
-async function renameIfThere(from: string, to: string): Promise<void> {
-  try {
-    await rename(from, to);
-  } catch (error) {
-    if (codeOf(error) !== "ENOENT") throw error;
-  }
+/** What is taken from a pipe for the output from `begin` to `end`. */
+function pipePart({ bytes, carriedBytes }: Origin, begin: number, end: number): Buffer {
+  return bytes.subarray(Math.max(0, begin - carriedBytes), Math.max(0, end - carriedBytes));
 }

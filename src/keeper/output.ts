@@ -167,11 +167,12 @@ export class Output {
     const carried = Math.min(ready, this.#carry.length);
     const inMemory = !this.#peeks || this.#absorbing;
     const taken = inMemory ? bytes.length : ready - carried;
-    const take = (): void => {
-      if (this.#peeks && !this.#released) discard(this.#descriptor, this.#tools.nullDevice, taken);
+    const take = (sizeBytes: number): void => {
+      if (this.#peeks && !this.#released) discard(this.#descriptor, this.#tools.nullDevice, sizeBytes);
     };
-    if (ready > 0) await log(this.#stream, pending.subarray(0, ready), this.#peeks ? { bytes: bytes.subarray(0, taken), take } : undefined);
-    else take();
+    const origin = this.#peeks ? { carriedBytes: carried, bytes: bytes.subarray(0, taken), take } : undefined;
+    if (ready > 0) await log(this.#stream, pending.subarray(0, ready), origin);
+    else take(taken);
     this.#carry = inMemory ? Buffer.from(pending.subarray(ready)) : this.#carry.subarray(carried);
     this.#absorbing = false;
     if (this.#peeks) this.#forwardedBytes = bytes.length - taken;

@@ -26,15 +26,23 @@ test("a container takes the daemon's driver and, below its own, the daemon's opt
   expect(mergeLogConfig(config("none"), daemon)).toEqual(config("none"));
 });
 
-test("logs rotate unless told otherwise, with decimal sizes as Docker's", () => {
+test("logs rotate unless told otherwise, by Docker's rules where its options are used, with decimal sizes as Docker's", () => {
   expect(logDestination(config("json-file"), "/l", facts)).toEqual({
     driver: "json-file",
     path: "/l",
     maxSizeBytes: 10_000_000,
-    maxFiles: 3,
+    maxFiles: 100,
+    compress: true,
+    maxTotalBytes: 30_000_000,
+  });
+  expect(logDestination(config("json-file", { "max-size": "1.5k" }), "/l", facts)).toEqual({
+    driver: "json-file",
+    path: "/l",
+    maxSizeBytes: 1500,
+    maxFiles: 1,
     compress: false,
   });
-  expect(logDestination(config("json-file", { "max-size": "1.5k" }), "/l", facts)).toMatchObject({ maxSizeBytes: 1500, maxFiles: 1 });
+  expect(logDestination(config("json-file", { compress: "false" }), "/l", facts)).toMatchObject({ maxSizeBytes: 10_000_000, maxFiles: 3 });
   expect(logDestination(config("json-file", { "max-file": "4", compress: "true" }), "/l", facts)).toMatchObject({
     maxSizeBytes: 10_000_000,
     maxFiles: 4,

@@ -8,8 +8,15 @@ export interface LogConfig {
   options: ReadonlyMap<string, string>;
 }
 
-/** Docker rotates nothing unless told so, and disks fill up (moby #27957): 10 MB in 3 files, wherever no size is given. */
-const DEFAULT_MAX_SIZE_BYTES = 10_000_000;
+type Rotation = Pick<Extract<LogDestination, { driver: "json-file" }>, "maxSizeBytes" | "maxFiles" | "compress" | "maxTotalBytes">;
+
+/**
+ * Docker rotates nothing unless told so, and disks fill up (moby #27957). A log may take 30 MB here, in files of 10 MB that are compressed
+ * once they are full (docs/decisions/0002): some hundred megabytes of output, of which `logs` gives all.
+ */
+const DEFAULT_ROTATION: Rotation = { maxSizeBytes: 10_000_000, maxFiles: 100, compress: true, maxTotalBytes: 30_000_000 };
+/** Where some of the options are given, the others are Docker's; but a size there always is. */
+const ROTATION_OPTIONS = ["max-size", "max-file", "compress"];
 const DEFAULT_MAX_FILES = 3;
 
 const JSON_FILE_OPTIONS = new Set(["max-file", "max-size", "compress", "labels", "labels-regex", "env", "env-regex", "tag"]);
@@ -62,9 +69,10 @@ export interface LogFacts {
   env: readonly string[];
 }
 
-function rotation(options: ReadonlyMap<string, string>): { maxSizeBytes: number; maxFiles: number; compress: boolean } {
+function rotation(options: ReadonlyMap<string, string>): Rotation {
+  if (!ROTATION_OPTIONS.some((option) => options.has(option))) return DEFAULT_ROTATION;
   const size = options.get("max-size");
-  const maxSizeBytes = size === undefined ? DEFAULT_MAX_SIZE_BYTES : parseDecimalSize(size);
+  const maxSizeBytes = size === undefined ? DEFAULT_ROTATION.maxSizeBytes : parseDecimalSize(size);
   if (maxSizeBytes === undefined) throw refuse(`invalid size: '${size}'`);
   if (maxSizeBytes <= 0) throw refuse("max-size must be a positive number");
 
