@@ -104,10 +104,16 @@ export const DAEMON_FLAGS: readonly DaemonFlag[] = [
   }),
 
   flag("log-driver", "string", "logs", "Where containers' output goes: json-file or none (default json-file)", { value: "NAME" }),
-  flag("log-opt", "list", "logs", "Option of the log driver, such as max-size=10m; may be repeated (default: 10 MB in 3 files)", {
-    key: "log-opts",
-    value: "NAME=VALUE",
-  }),
+  flag(
+    "log-opt",
+    "list",
+    "logs",
+    "Option of the log driver, such as max-size=10m; may be repeated (default: what fits in 30 MB, compressed)",
+    {
+      key: "log-opts",
+      value: "NAME=VALUE",
+    },
+  ),
   flag("log-level", "string", "logs", "What the daemon itself says: debug, info, warn, error or fatal (default info)", {
     short: "l",
     value: "LEVEL",

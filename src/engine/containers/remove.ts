@@ -54,7 +54,8 @@ export async function removeLocked(context: ContainerContext, container: Contain
   try {
     await context.layers.removeWritable(container.id);
     failpoint("containers.remove.layer");
-    await rm(paths.container(context.roots, container.id), { recursive: true, force: true });
+    // The keeper may be compressing a log in there still.
+    await rm(paths.container(context.roots, container.id), { recursive: true, force: true, maxRetries: 3 });
     failpoint("containers.remove.folder");
     await context.set.delete(container);
   } catch (error) {
