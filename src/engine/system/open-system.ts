@@ -6,6 +6,7 @@ import type { Networks } from "../networks/networks.ts";
 import { readRuntimeVersions, versionReport, type RuntimeVersions } from "./component-versions.ts";
 import { runDoctor } from "./doctor.ts";
 import { readFixedFacts, systemInfo, type InfoSources } from "./info.ts";
+import { LoopLag } from "./lag.ts";
 import type { System } from "./system.ts";
 
 export interface SystemOptions extends InfoSources {
@@ -18,12 +19,15 @@ export interface SystemOptions extends InfoSources {
 export function openSystem(options: SystemOptions): System {
   const { host, settings, set, networks, keeper, layers } = options;
   const fixed = readFixedFacts(options.roots);
+  const lag = new LoopLag();
   let asked: Promise<RuntimeVersions> | undefined;
   const versions = (): Promise<RuntimeVersions> => (asked ??= readRuntimeVersions(settings.runtimes.values()));
   return {
     info: async () => systemInfo(options, fixed, await versions()),
 
     version: async () => versionReport(host, await versions()),
+
+    lag: (reset) => lag.report(reset),
 
     doctor: () =>
       runDoctor({

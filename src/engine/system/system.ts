@@ -1,4 +1,5 @@
 import type { DoctorReport } from "./doctor.ts";
+import type { LagReport } from "./lag.ts";
 
 /**
  * The daemon about itself: what it is, what it runs on, and whether everything is where it should be. It keeps no state of its own; it asks
@@ -13,6 +14,9 @@ export interface System {
 
   /** `GET /tsubo/doctor`: the database against the kernel against the disk. An empty list is good health. */
   doctor(): Promise<DoctorReport>;
+
+  /** `GET /tsubo/lag`: how long the event loop was held up since the last `reset`. The first call begins to measure. */
+  lag(reset: boolean): LagReport;
 }
 
 /** Engine API 1.50, `SystemVersion`. ApiVersion and MinAPIVersion are those of `api/versions.ts`. */
