@@ -21,6 +21,8 @@ import { BUILD, VERSION } from "./version.ts";
  * that cannot be run, the container's own where there is one, else 1.
  */
 export async function main(input: readonly string[]): Promise<void> {
+  // Nothing left to wait for and yet no end: a connection went away unnoticed. That must not look like success.
+  process.once("beforeExit", () => report(new Error("the engine ended the connection before the command was done")));
   try {
     process.exit((await execute(input)) ?? 0);
   } catch (error) {
@@ -184,13 +186,13 @@ async function unknownCommand(words: readonly string[]): Promise<number> {
     near.length === 0 ? "" : `\n\nDid you mean ${near.map((each) => `'${PROGRAM} ${isGroup ? `${word} ` : ""}${each}'`).join(" or ")}?`;
   if (isGroup && second?.startsWith("-")) {
     throw new CommandFailure(
-      `unknown flag: ${second}\n\nUsage:  ${PROGRAM} ${word} COMMAND\n\nRun '${PROGRAM} ${word} --help' for more information`,
+      `unknown flag: ${second}\n\nUsage:  ${PROGRAM} ${word}\n\nRun '${PROGRAM} ${word} --help' for more information`,
       USAGE_FAILURE,
     );
   }
   if (isGroup) {
     throw new CommandFailure(
-      `${PROGRAM}: unknown command: ${PROGRAM} ${word} ${second}${hint}\n\nUsage:  ${PROGRAM} ${word} COMMAND\n\nRun '${PROGRAM} ${word} --help' for more information`,
+      `${PROGRAM}: unknown command: ${PROGRAM} ${word} ${second}${hint}\n\nUsage:  ${PROGRAM} ${word}\n\nRun '${PROGRAM} ${word} --help' for more information`,
     );
   }
   throw new CommandFailure(`${PROGRAM}: unknown command: ${PROGRAM} ${word}${hint}\n\nRun '${PROGRAM} --help' for more information`);

@@ -16,9 +16,9 @@ export const command: Command = {
   examples: [["attach --no-stdin --sig-proxy=false web", "watch only: Ctrl-C leaves, and it runs on"]],
   async run({ client, config, flags, args }) {
     const { Id: id, State: state, Config: container } = await inspectContainer(client, args[0] ?? "");
-    if (!state.Running) throw new CommandFailure("cannot attach to a stopped container, start it first");
-    if (state.Paused) throw new CommandFailure("cannot attach to a paused container, unpause it first");
-    if (state.Restarting) throw new CommandFailure("cannot attach to a restarting container, wait until it is running");
+    if (!state.Running) throw new CommandFailure("You cannot attach to a stopped container, start it first");
+    if (state.Paused) throw new CommandFailure("You cannot attach to a paused container, unpause it first");
+    if (state.Restarting) throw new CommandFailure("You cannot attach to a restarting container, wait until it is running");
     const wantsInput = !flags.boolean("no-stdin");
     checkTerminal(wantsInput, container.Tty);
     if (flags.boolean("sig-proxy") && !container.Tty) forwardSignals(client, id);

@@ -39,8 +39,8 @@ export const command: Command = {
     const show = printer(flags.text("format"));
     const body = await client.request("GET", "/events", {
       query: {
-        since: parseTimestamp(flags.text("since"), "since"),
-        until: parseTimestamp(flags.text("until"), "until"),
+        since: parseTimestamp(flags.text("since")),
+        until: parseTimestamp(flags.text("until")),
         filters: encodeFilters(flags.list("filter")),
       },
     });

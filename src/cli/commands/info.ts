@@ -41,8 +41,11 @@ export const command: Command = {
       (error: unknown) => [undefined, error] as const,
     );
     if (template !== undefined) {
-      const apiVersion = failure === undefined ? await client.version() : API_VERSION;
-      print(`${template.execute(infoValue({ ...info, ClientInfo: { ...ours, ApiVersion: apiVersion } }))}\n`);
+      try {
+        print(template.execute(infoValue({ ...info, ClientInfo: ours })));
+      } finally {
+        print("\n");
+      }
     } else {
       printLine(`Client: Tsubo\n Version:    ${VERSION}\n Context:    default\n Debug Mode: ${ours.Debug}\n\nServer:`);
       if (info !== undefined) {

@@ -25,7 +25,7 @@ export const command: Command = {
     if (kind !== "" && !isKind(kind)) throw new CommandFailure(`unknown type: ${JSON.stringify(kind)}: must be one of ${quoted()}`);
     return printInspected(args, flags.text("format"), (name) => {
       if (!isKind(kind)) return inspectAny(client, name, { size });
-      if (size && kind !== "container") warn(`WARNING: --size ignored for ${kind}s`);
+      if (size && kind !== "container") warn(`WARNING: --size ignored for ${kind}`);
       return inspectOne(client, kind, name, size && kind === "container" ? { size } : {});
     });
   },

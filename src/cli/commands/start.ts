@@ -32,7 +32,7 @@ async function startAll({ client, args }: Call): Promise<void> {
       failed.push(name);
     }
   }
-  if (failed.length > 0) throw new CommandFailure(`failed to start containers: ${failed.join(", ")}`);
+  if (failed.length > 0) throw new CommandFailure(`Error: failed to start containers: ${failed.join(", ")}`);
 }
 
 async function startAttached({ client, config, flags, args }: Call): Promise<number | undefined> {

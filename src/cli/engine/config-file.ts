@@ -1,10 +1,11 @@
-import { messageOf } from "../../base/errors.ts";
-import { readFileSync } from "node:fs";
+import { codeOf, messageOf } from "../../base/errors.ts";
+import { mkdirSync, readFileSync, realpathSync, renameSync, writeFileSync } from "node:fs";
 import path from "node:path";
+import { CommandFailure } from "../failure.ts";
 
 /**
- * `config.json` of the Docker CLI: the folder from `--config`, DOCKER_CONFIG or ~/.docker. We read what a client needs and never write
- * it. A missing file is an empty one; a broken one is a warning, as with Docker.
+ * `config.json` of the Docker CLI: the folder from `--config`, DOCKER_CONFIG or ~/.docker. We read what a client needs and write
+ * only logins. A missing file is an empty one; a broken one is a warning, as with Docker.
  */
 export type ConfigFile = {
   readonly folder: string;
@@ -48,6 +49,33 @@ export function readConfigFile(given: string, warn: (text: string) => void): Con
     httpHeaders: table("HttpHeaders"),
     proxies: table("proxies"),
   };
+}
+
+/** Changes the logins in the file, which is replaced as a whole, and leaves all else in it as it was. Gives the file's path. */
+export function updateConfigFile({ folder }: ConfigFile, change: (auths: Record<string, StoredAuth>) => void): string {
+  const file = path.join(folder, "config.json");
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const content = read(file, (problem) => {
+    throw new CommandFailure(`cannot store the login: ${problem}`);
+  });
+  const auths = isObject(content["auths"]) ? (content["auths"] as Record<string, StoredAuth>) : {};
+  change(auths);
+  const sorted = Object.fromEntries(Object.entries(auths).sort(([a], [b]) => (a < b ? -1 : 1)));
+  // What a link leads to is replaced, not the link.
+  const target = resolved(file);
+  const temporary = `${target}.${process.pid}`;
+  writeFileSync(temporary, JSON.stringify({ ...content, auths: sorted }, undefined, "\t"), { mode: 0o600 });
+  renameSync(temporary, target);
+  return file;
+}
+
+function resolved(file: string): string {
+  try {
+    return realpathSync(file);
+  } catch (error) {
+    if (codeOf(error) === "ENOENT") return file;
+    throw error;
+  }
 }
 
 function read(file: string, warn: (text: string) => void): Record<string, unknown> {

@@ -1,69 +1,85 @@
 import { warn } from "../output/print.ts";
 import type { ConfigFile, StoredAuth } from "./config-file.ts";
+import { updateConfigFile } from "./config-file.ts";
+import { credentialHelper, runHelper } from "./credential-helper.ts";
 
 /**
- * What to show a registry: the stored login for its host, as X-Registry-Auth. Logins are in config.json, or with a helper program
- * (`docker-credential-NAME get`, the server on its standard input), per host or for all. Secrets go nowhere else and into no message.
+ * Logins at registries: stored per host in config.json, or with a helper program, and shown to the engine as X-Registry-Auth. Secrets go
+ * nowhere else and into no message.
  */
 
 /** Docker Hub is stored under this address. */
 export const HUB_SERVER = "https://index.docker.io/v1/";
-/** What a helper may take. */
-const HELPER_TIMEOUT_MS = 30_000;
 /** The user name under which helpers keep a token instead of a password. */
 const TOKEN_USER = "<token>";
 
+export type Login = {
+  readonly username?: string;
+  readonly password?: string;
+  readonly identitytoken?: string;
+  readonly serveraddress: string;
+};
+
 /** The header's value for a pull from `domain`. */
-export async function registryAuth(config: ConfigFile, domain: string): Promise<string> {
-  const server = domain === "docker.io" ? HUB_SERVER : domain;
-  const auth = (await fromHelper(config, server)) ?? fromFile(config, server);
-  return Buffer.from(JSON.stringify(auth ?? {}))
-    .toString("base64url")
-    .replace(/$/, padding);
+export function registryAuth(config: ConfigFile, domain: string): string {
+  const text = Buffer.from(JSON.stringify(storedLogin(config, serverOf(domain)) ?? {})).toString("base64url");
+  return text + "=".repeat((4 - (text.length % 4)) % 4);
 }
 
-/** Base64 in the URL alphabet, padded, as Go's encoder writes it. */
-function padding(_match: string, offset: number): string {
-  return "=".repeat((4 - (offset % 4)) % 4);
+/** The address under which the login of a registry, named in any way, is stored. */
+export function serverOf(registry: string): string {
+  return registry === "" || registry === "docker.io" || registry === HUB_SERVER ? HUB_SERVER : hostOf(registry);
 }
 
-type RegistryAuth = { username?: string; password?: string; identitytoken?: string; serveraddress: string };
+export function storedLogin(config: ConfigFile, server: string): Login | undefined {
+  return fromHelper(config, server) ?? fromFile(config, server);
+}
 
-async function fromHelper(config: ConfigFile, server: string): Promise<RegistryAuth | undefined> {
-  const helper = config.credHelpers[server] ?? config.credsStore;
-  if (helper === "" || !/^[\w.-]+$/.test(helper)) return undefined;
-  const { spawnSync } = process.getBuiltinModule("node:child_process");
-  const result = spawnSync(`docker-credential-${helper}`, ["get"], {
-    input: server,
-    encoding: "utf8",
-    timeout: HELPER_TIMEOUT_MS,
-    stdio: ["pipe", "pipe", "ignore"],
+/** Gives the file in which the secret stands in the clear from now on, if it does. */
+export function storeLogin(config: ConfigFile, { username = "", password = "", identitytoken, serveraddress }: Login): string | undefined {
+  const helper = credentialHelper(config, serveraddress);
+  if (helper !== undefined) {
+    const [Username, Secret] = identitytoken === undefined ? [username, password] : [TOKEN_USER, identitytoken];
+    runHelper(helper, "store", JSON.stringify({ ServerURL: serveraddress, Username, Secret }));
+    return undefined;
+  }
+  const auth = Buffer.from(`${username}:${password}`).toString("base64");
+  if (config.auths[serveraddress]?.auth === auth && identitytoken === undefined) return undefined;
+  const file = updateConfigFile(config, (auths) => {
+    auths[serveraddress] = { auth, ...(identitytoken !== undefined && { identitytoken }) };
   });
-  if (result.error !== undefined) {
-    warn(`WARNING: docker-credential-${helper} could not be run; going on without a login`);
-    return undefined;
-  }
-  if (result.status !== 0) return undefined;
+  return password === "" ? undefined : file;
+}
+
+export function eraseLogin(config: ConfigFile, server: string): void {
+  const helper = credentialHelper(config, server);
+  if (helper !== undefined) runHelper(helper, "erase", server);
+  else if (Object.hasOwn(config.auths, server)) updateConfigFile(config, (auths) => delete auths[server]);
+}
+
+function fromHelper(config: ConfigFile, server: string): Login | undefined {
+  const helper = credentialHelper(config, server);
+  if (helper === undefined) return undefined;
   try {
-    const answer: unknown = JSON.parse(result.stdout);
+    const answer: unknown = JSON.parse(runHelper(helper, "get", server) || "null");
     if (typeof answer !== "object" || answer === null || !("Username" in answer) || !("Secret" in answer)) return undefined;
-    const [user, secret] = [String(answer.Username), String(answer.Secret)];
-    return user === TOKEN_USER
+    const [username, secret] = [String(answer.Username), String(answer.Secret)];
+    return username === TOKEN_USER
       ? { identitytoken: secret, serveraddress: server }
-      : { username: user, password: secret, serveraddress: server };
+      : { username, password: secret, serveraddress: server };
   } catch {
-    warn(`WARNING: docker-credential-${helper} gave no JSON; going on without a login`);
+    warn(`WARNING: docker-credential-${helper} did not say whether there is a login for ${server}; going on without one`);
     return undefined;
   }
 }
 
-function fromFile(config: ConfigFile, server: string): RegistryAuth | undefined {
+function fromFile(config: ConfigFile, server: string): Login | undefined {
   const host = hostOf(server);
   const stored = config.auths[server] ?? Object.entries(config.auths).find(([key]) => hostOf(key) === host)?.[1];
   return stored === undefined ? undefined : decode(stored, server);
 }
 
-function decode(stored: StoredAuth, server: string): RegistryAuth {
+function decode(stored: StoredAuth, server: string): Login {
   const [, user, password] =
     /^([^:]*):([\s\S]*)$/.exec(
       Buffer.from(stored.auth ?? "", "base64")

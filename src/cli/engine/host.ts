@@ -9,6 +9,8 @@ import path from "node:path";
 
 export const DEFAULT_HOST = "unix:///run/tsubo/tsubo.sock";
 
+const NO_ENDPOINT = "unable to resolve the engine's address";
+
 export type Tls = { readonly ca?: Buffer; readonly cert?: Buffer; readonly key?: Buffer; readonly verify: boolean };
 
 export type Host = {
@@ -27,7 +29,7 @@ export type TlsOptions = {
 
 /** The engine's address from what was given and the environment. */
 export function findHost(given: readonly string[], tls: TlsOptions): Host {
-  if (given.length > 1) throw new CommandFailure("Specify only one -H");
+  if (given.length > 1) throw new CommandFailure(`${NO_ENDPOINT}: Specify only one -H`);
   const url = given[0] ?? (process.env["TSUBO_HOST"] || process.env["DOCKER_HOST"] || DEFAULT_HOST);
   return parseHost(url, tls);
 }
@@ -42,12 +44,12 @@ function parseHost(given: string, tls: TlsOptions): Host {
       "ssh:// is not supported yet: forward the socket (ssh -L /tmp/engine.sock:/run/tsubo/tsubo.sock HOST) and use unix:///tmp/engine.sock",
     );
   if (scheme !== "tcp" && scheme !== "http" && scheme !== "https") {
-    throw new CommandFailure(`unable to parse docker host \`${given}\``, 125);
+    throw new CommandFailure(`${NO_ENDPOINT}: invalid bind address format: ${given}: use unix:///PATH or tcp://HOST:PORT`);
   }
   const match = /^(?:\[([0-9a-fA-F:.%]+)\]|([^:/\s]*))(?::(\d+))?(?:\/.*)?$/.exec(rest);
   const port = match?.[3] === undefined ? undefined : Number(match[3]);
   if (match === null || (port !== undefined && port > 65535))
-    throw new CommandFailure(`invalid bind address (${given}): should be of the form HOST:PORT`, 125);
+    throw new CommandFailure(`${NO_ENDPOINT}: invalid bind address (${given}): should be of the form HOST:PORT`);
   const secure = scheme === "https" || tls.tls || tls.verify;
   const host = match[1] ?? (match[2] || "localhost");
   return {
@@ -63,7 +65,7 @@ function readTls(options: TlsOptions): Tls {
       return readFileSync(given || path.join(folder, name));
     } catch (error) {
       if (given === "" && (name !== "ca.pem" || !options.verify)) return undefined;
-      throw new CommandFailure(`unable to resolve docker endpoint: cannot read the TLS file ${given || path.join(folder, name)}`, 1, {
+      throw new CommandFailure(`${NO_ENDPOINT}: cannot read the TLS file ${given || path.join(folder, name)}`, 1, {
         cause: error,
       });
     }

@@ -112,7 +112,7 @@ function parseHead(text: string): Omit<Answer, "body"> | undefined {
   return { status: Number(status), statusText, headers };
 }
 
-/** What came behind the head is the first of the new protocol. */
+/** What came behind the head is the first of the new protocol. The connection is paused: whoever reads it resumes it. */
 function handOver(socket: Socket, rest: Buffer): Socket {
   if (rest.length > 0) socket.unshift(rest);
   return socket;

@@ -38,5 +38,5 @@ export async function inspectAny(client: Client, name: string, { size }: { size:
       if (!isNotFound(error)) throw error;
     }
   }
-  throw new Error(`error: no such object: ${name}`);
+  throw new Error(`Error: No such object: ${name}`);
 }

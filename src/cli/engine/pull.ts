@@ -17,7 +17,7 @@ export async function pullImage(
       tag: reference.digest ?? reference.tag,
       platform: platform ? platform.toLowerCase() : undefined,
     },
-    headers: { "X-Registry-Auth": await registryAuth(config, reference.domain) },
+    headers: { "X-Registry-Auth": registryAuth(config, reference.domain) },
   });
   await showProgress(body, to);
 }

@@ -76,7 +76,7 @@ function readOutput(socket: Socket, wiring: Wiring, end: (how: "ended") => void,
       fail(error instanceof Error ? error : new Error(String(error)));
     }
   });
-  socket.on("end", () => end("ended"));
+  socket.on("end", () => end("ended")).resume();
 }
 
 function keysOf(text: string): number[] {

@@ -4,7 +4,7 @@ import { parseDurationNs } from "./values.ts";
  * Times on the command line, as the engine takes them (`seconds.nanoseconds`): a duration means so long ago, a date without a zone is local,
  * and a number is seconds since 1970.
  */
-export function parseTimestamp(text: string, what: string): string | undefined {
+export function parseTimestamp(text: string, what?: string): string | undefined {
   if (text === "") return undefined;
   const ago = durationNs(text);
   if (ago !== undefined) return seconds(BigInt(Date.now()) * 1_000_000n - BigInt(ago));
@@ -15,7 +15,8 @@ export function parseTimestamp(text: string, what: string): string | undefined {
     if (!Number.isNaN(ms)) return seconds(BigInt(ms) * 1_000_000n + BigInt(fraction.padEnd(9, "0")));
   }
   if (/^-?\d+(\.\d*)?$/.test(text)) return text;
-  throw new Error(`invalid value for "${what}": failed to parse value as time or duration: ${JSON.stringify(text)}`);
+  const where = what === undefined ? "" : `invalid value for "${what}": `;
+  throw new Error(`${where}failed to parse value as time or duration: ${JSON.stringify(text)}`);
 }
 
 /** A bare 0 is a time. */

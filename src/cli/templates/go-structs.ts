@@ -77,8 +77,8 @@ ContainerdInfo: Address? string, Namespaces ContainerdNamespaces
 ContainerdNamespaces: Containers string, Plugins string
 RuntimeWithStatus: +Runtime, Status=status? map[]string
 Runtime: Path=path? string, Args=runtimeArgs? []string, Type=runtimeType? string, Options=options? map[]any
-RegistryConfig: AllowNondistributableArtifactsCIDRs? []string, AllowNondistributableArtifactsHostnames? []string, InsecureRegistryCIDRs []string, IndexConfigs map[]*IndexInfo, Mirrors []string
-IndexInfo: Name string, Mirrors []string, Secure bool, Official bool
+RegistryConfig: AllowNondistributableArtifactsCIDRs? []string, AllowNondistributableArtifactsHostnames? []string, IndexConfigs map[]*IndexInfo, InsecureRegistryCIDRs []string, Mirrors []string
+IndexInfo: Mirrors []string, Name string, Official bool, Secure bool
 SwarmInfo: NodeID string, NodeAddr string, LocalNodeState string, ControlAvailable bool, Error string, RemoteManagers []SwarmPeer, Nodes? int, Managers? int, Cluster? *any, Warnings? []string
 SwarmPeer: NodeID string, Addr string
 `;
