@@ -1,8 +1,7 @@
-import { spawn, type ChildProcessByStdio } from "node:child_process";
-import type { Readable, Writable } from "node:stream";
-
-import { EngineError, messageOf } from "../../base/errors.ts";
+import { EngineError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
+import { startPipedChild, type PipedChild } from "../../kernel/piped-child.ts";
+import { exitCodeOf } from "../../kernel/wait-status.ts";
 import { lineSplitter, type ChildAnswer, type ChildRequest } from "./protocol.ts";
 import { JobError } from "./serve.ts";
 
@@ -30,8 +29,8 @@ export interface Job {
 
 /** The child that did a job died. */
 export class ChildDiedError extends EngineError {
-  constructor(what: string, how: string) {
-    super("system", `${what}: the process that did it ended unexpectedly (${how})`);
+  constructor(what: string, exitCode: number) {
+    super("system", `${what}: the process that did it ended unexpectedly (status ${exitCode})`);
   }
 }
 
@@ -41,7 +40,7 @@ const IDLE_MS = 3000;
 const CANCEL_MS = 5000;
 
 interface Child {
-  process: ChildProcessByStdio<Writable, Readable, null>;
+  process: PipedChild;
   jobs: Map<number, RunningJob>;
   idleTimer: NodeJS.Timeout | undefined;
   gone: Promise<void>;
@@ -72,32 +71,25 @@ export function openChildPool(options: { command: string[]; log: Log }): ChildPo
 
   const startChild = (): Child => {
     const [program = process.execPath, ...args] = options.command;
-    const started = spawn(program, args, { stdio: ["pipe", "pipe", "inherit"], env: childEnvironment() });
-    const gone = Promise.withResolvers<void>();
-    const child: Child = { process: started, jobs: new Map(), idleTimer: undefined, gone: gone.promise };
+    const started = startPipedChild({ path: program, argv: [program, ...args], environment: childEnvironment() });
+    const child: Child = { process: started, jobs: new Map(), idleTimer: undefined, gone: Promise.resolve() };
     children.add(child);
-    let ended = false;
-    const end = (how: string): void => {
-      if (ended) return;
-      ended = true;
+    child.gone = started.ended.then((status) => {
       clearTimeout(child.idleTimer);
       children.delete(child);
-      for (const running of child.jobs.values()) running.reject(new ChildDiedError(running.job.what, how));
+      for (const running of child.jobs.values()) running.reject(new ChildDiedError(running.job.what, exitCodeOf(status)));
       child.jobs.clear();
-      gone.resolve();
       serveWaiting();
-    };
-    started.once("error", (error) => end(messageOf(error)));
-    started.once("close", (code, signalName) => end(signalName ?? `status ${code}`));
-    started.stdin.on("error", () => undefined);
-    started.stdout.setEncoding("utf8");
+    });
+    started.input.on("error", () => undefined);
+    started.output.on("error", () => undefined).setEncoding("utf8");
     const onLine = lineSplitter((line) => hear(child, line));
-    started.stdout.on("data", (chunk: string) => {
+    started.output.on("data", (chunk: string) => {
       try {
         onLine(chunk);
       } catch (error) {
         options.log.warn({ err: error }, "a child process spoke out of turn");
-        started.kill("SIGKILL");
+        started.kill();
       }
     });
     restWhenIdle(child);
@@ -129,7 +121,7 @@ export function openChildPool(options: { command: string[]; log: Log }): ChildPo
 
   const dismiss = (child: Child): void => {
     children.delete(child);
-    child.process.stdin.end();
+    child.process.input.end();
   };
 
   const serveWaiting = (): void => {
@@ -141,7 +133,7 @@ export function openChildPool(options: { command: string[]; log: Log }): ChildPo
     }
   };
 
-  const send = (child: Child, request: ChildRequest): void => void child.process.stdin.write(`${JSON.stringify(request)}\n`);
+  const send = (child: Child, request: ChildRequest): void => void child.process.input.write(`${JSON.stringify(request)}\n`);
 
   const runOn = (child: Child, job: Job, signal: AbortSignal | undefined): Promise<unknown> => {
     const number = ++lastJob;
@@ -152,7 +144,7 @@ export function openChildPool(options: { command: string[]; log: Log }): ChildPo
     let killTimer: NodeJS.Timeout | undefined;
     const cancel = (): void => {
       send(child, { cancel: number });
-      killTimer = setTimeout(() => child.process.kill("SIGKILL"), CANCEL_MS);
+      killTimer = setTimeout(() => child.process.kill(), CANCEL_MS);
     };
     signal?.addEventListener("abort", cancel);
     return promise.finally(() => {
@@ -186,7 +178,7 @@ export function openChildPool(options: { command: string[]; log: Log }): ChildPo
       waiting.clear();
       const all = [...children];
       for (const child of all) {
-        child.process.kill("SIGKILL");
+        child.process.kill();
         dismiss(child);
       }
       await Promise.all(all.map((child) => child.gone));
@@ -197,7 +189,12 @@ export function openChildPool(options: { command: string[]; log: Log }): ChildPo
 const HEAVY_JOB: Job = { kind: "", payload: null, what: "", heavy: true };
 
 /** Nothing of the daemon's environment but what Node and a proxy need. */
-function childEnvironment(): NodeJS.ProcessEnv {
+function childEnvironment(): Record<string, string> {
   const wanted = ["PATH", "TMPDIR", "TSUBO_FAILPOINTS", "NODE_COMPILE_CACHE", "NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "SSL_CERT_DIR"];
-  return Object.fromEntries(wanted.map((name) => [name, process.env[name]]).filter(([, value]) => value !== undefined));
+  return Object.fromEntries(
+    wanted.flatMap((name) => {
+      const value = process.env[name];
+      return value === undefined ? [] : [[name, value]];
+    }),
+  );
 }
