@@ -1,6 +1,7 @@
 import { serveJobs } from "../store/child/serve.ts";
 import { downloadBlob, type DownloadRequest } from "../engine/images/registry/download.ts";
 import { exchange, type ExchangeRequest } from "../engine/images/registry/exchange.ts";
+import type { AdoptRequest } from "../store/unpack/adopt-folders.ts";
 import type { UnpackRequest } from "../store/unpack/unpack-layer.ts";
 
 // The daemon's child for work on strangers' data; started by store/child/pool.ts, which is also who writes the payloads.
@@ -11,5 +12,9 @@ serveJobs({
   unpack: async (payload, progress, signal) => {
     const { unpackLayer } = await import("../store/unpack/unpack-layer.ts");
     return unpackLayer(payload as UnpackRequest, progress, signal);
+  },
+  adopt: async (payload) => {
+    const { adoptFolders } = await import("../store/unpack/adopt-folders.ts");
+    adoptFolders(payload as AdoptRequest);
   },
 });

@@ -11,6 +11,7 @@ import { checked, libc } from "./ffi.ts";
 
 const SYS_OPENAT2 = 437;
 const RESOLVE_NO_MAGICLINKS = 0x02;
+const RESOLVE_NO_SYMLINKS = 0x04;
 const RESOLVE_IN_ROOT = 0x10;
 
 export const O_RDONLY = 0;
@@ -47,10 +48,10 @@ export function bytesOf(name: string): Buffer {
 }
 
 /** Opens `path` as if `root` were `/`: absolute names, `..` and symlinks stay inside, /proc's magic links are refused. */
-export function openInRoot(root: number, path: string, flags: number): number {
+export function openInRoot(root: number, path: string, flags: number, { symlinks = true } = {}): number {
   const how = Buffer.alloc(24);
   how.writeBigUInt64LE(BigInt(flags | O_CLOEXEC), 0);
-  how.writeBigUInt64LE(BigInt(RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS), 16);
+  how.writeBigUInt64LE(BigInt(RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | (symlinks ? 0 : RESOLVE_NO_SYMLINKS)), 16);
   return checked("openat2", syscallOpenat2(SYS_OPENAT2, root, bytesOf(path === "" ? "." : path), how, how.length), path);
 }
 

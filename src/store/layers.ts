@@ -59,6 +59,8 @@ export interface LayerDriver {
 
 export interface StagedLayer {
   readonly folder: string;
+  /** Folders of the layers below, uppermost first. */
+  readonly below: string[];
   /** Throws it away. */
   abort(): Promise<void>;
 }

@@ -104,12 +104,13 @@ class OverlayDriver implements LayerDriver {
     const name = randomBytes(10).toString("hex");
     const home = path.join(paths.layers(this.#roots), name);
     const folder = path.join(home, "diff");
-    const below = typeof parent === "object" ? parent.folder : parent === undefined ? undefined : this.#folders(parent)[0];
+    const below = typeof parent === "object" ? [parent.folder, ...parent.below] : parent === undefined ? [] : this.#folders(parent);
     this.#staging.add(folder);
     await mkdir(home, { mode: 0o700 });
-    await makeLike(folder, below);
+    await makeLike(folder, below[0]);
     return {
       folder,
+      below,
       abort: async () => {
         if (this.#staging.delete(folder)) await this.#trash.discard(home);
       },

@@ -3,6 +3,7 @@ import { failpoint } from "../../base/failpoint.ts";
 import { nowNs } from "../../base/time.ts";
 import { digestOf } from "../../store/blobs.ts";
 import type { StagedLayer } from "../../store/layers.ts";
+import type { AdoptRequest } from "../../store/unpack/adopt-folders.ts";
 import type { UnpackRequest, UnpackResult } from "../../store/unpack/unpack-layer.ts";
 import { parseImageConfig } from "./image-config.ts";
 import { chainIdsOf, type ImageRecord } from "./image-store.ts";
@@ -22,6 +23,13 @@ export async function unpackInto(
   const result = await engine.children.run({ kind: "unpack", payload, what: archive.what, heavy: true, progress }, signal);
   // What unpackLayer of the same build gives back.
   return result as UnpackResult;
+}
+
+/** Gives folders that a layer only implies the owners, modes and times that they have in the layers below. */
+export async function adoptFolders(engine: ImageEngine, staged: StagedLayer, implied: string[], signal?: AbortSignal): Promise<void> {
+  if (implied.length === 0 || staged.below.length === 0) return;
+  const payload: AdoptRequest = { folder: staged.folder, below: staged.below, names: implied };
+  await engine.children.run({ kind: "adopt", payload, what: "completing the layer", heavy: false }, signal);
 }
 
 /** Makes an image known, with the names it gets; whoever had them loses them. Durable when it resolves. */

@@ -10,7 +10,7 @@ import type { Reference } from "./reference.ts";
 import type { DownloadFailure, DownloadRequest } from "./registry/download.ts";
 import type { Descriptor } from "./registry/manifest.ts";
 import { pullError } from "./registry/registry-errors.ts";
-import type { RegistrySession } from "./registry/registry-session.ts";
+import { isNetworkFailure, type RegistrySession } from "./registry/registry-session.ts";
 import { openTurns } from "./turns.ts";
 
 /**
@@ -21,6 +21,8 @@ import { openTurns } from "./turns.ts";
  */
 export interface LayerDownloads {
   fetch(request: LayerRequest, signal: AbortSignal): Promise<FetchedLayer>;
+  /** Deletes what has come of a blob, unless somebody else wants it. */
+  discard(digest: string): Promise<void>;
 }
 
 export interface LayerRequest {
@@ -37,7 +39,7 @@ export interface LayerRequest {
 export interface FetchedLayer {
   /** The verified blob. */
   path: string;
-  /** Lets go of it; it is deleted when everybody has, unless somebody asked to keep it for the next pull. */
+  /** Lets go of it; it is deleted when everybody has, unless all asked to keep it. */
   release: (options: { keep: boolean }) => Promise<void>;
 }
 
@@ -60,7 +62,7 @@ export function openLayerDownloads(engine: Engine): LayerDownloads {
   /** `before` still writes to the same file. */
   const begin = (request: LayerRequest, before: Shared | undefined): Shared => {
     const giveUp = new AbortController();
-    const download: Shared = { users: new Set(), giveUp, done: Promise.resolve(), bytes: 0, hasFailed: false, keep: false };
+    const download: Shared = { users: new Set(), giveUp, done: Promise.resolve(), bytes: 0, hasFailed: false, keep: true };
     const tell = {
       bytes: (bytes: number): void => {
         download.bytes = bytes;
@@ -89,6 +91,12 @@ export function openLayerDownloads(engine: Engine): LayerDownloads {
   };
 
   return {
+    async discard(digest) {
+      const known = shared.get(digest);
+      if (known !== undefined && known.users.size > 0) return;
+      await known?.done.catch(() => undefined);
+      if (!shared.has(digest)) await rm(engine.blobs.partialPath(digest), { force: true });
+    },
     async fetch(request, signal) {
       const { digest } = request.layer;
       for (;;) {
@@ -111,7 +119,8 @@ export function openLayerDownloads(engine: Engine): LayerDownloads {
         return {
           path,
           release: async ({ keep }) => {
-            download.keep ||= keep;
+            // Whoever unpacked it has made it needless.
+            download.keep &&= keep;
             if (!leave(digest, download, request)) return;
             shared.delete(digest);
             if (!download.keep) await rm(path, { force: true });
@@ -160,6 +169,11 @@ interface Verdict {
   again: boolean;
   /** Without a pause. */
   atOnce?: boolean;
+}
+
+/** True when a download was cut off by the network, so that the next pull can go on from there. */
+export function wasCutOff(error: unknown): boolean {
+  return isNetworkFailure(error) || (error instanceof Error && isNetworkFailure(error.cause));
 }
 
 /** Whether a download that failed is worth another try, and what to tell otherwise. */

@@ -1,10 +1,12 @@
 import { EngineError } from "../../base/errors.ts";
 import { failpoint } from "../../base/failpoint.ts";
 import { shortId } from "../../base/ids.ts";
-import type { FinishedLayer, StagedLayer } from "../../store/layers.ts";
-import { unpackInto } from "./add-image.ts";
+import type { StagedLayer } from "../../store/layers.ts";
+import type { UnpackResult } from "../../store/unpack/unpack-layer.ts";
+import { adoptFolders, unpackInto } from "./add-image.ts";
 import { chainIdsOf } from "./image-store.ts";
 import type { ProgressLine } from "./images.ts";
+import { wasCutOff } from "./layer-downloads.ts";
 import type { ImageEngine, Pin } from "./open-images.ts";
 import type { Reference } from "./reference.ts";
 import type { Descriptor } from "./registry/manifest.ts";
@@ -57,15 +59,21 @@ export async function pullLayers(
       below = Promise.all([job, below]).then(() => tell({ status: "Pull complete", progressDetail: {} }));
       below.catch(() => undefined);
       job.catch((error: unknown) => failed.abort(error));
-      return job.then(({ bytes }): FinishedLayer => ({ staged: own, chainId, parent: chainIds[at - 1], diffId, bytes }));
+      return job.then(({ bytes, implied }) => ({ staged: own, chainId, parent: chainIds[at - 1], diffId, bytes, implied }));
     });
     // The first failure ends the others; all of them have ended before their folders go.
     const settled = await Promise.allSettled(jobs);
     signal.throwIfAborted();
-    if (failed.signal.aborted) throw failed.signal.reason;
+    if (failed.signal.aborted) {
+      // Only one that was stopped or cut off goes on from here the next time.
+      if (!wasCutOff(failed.signal.reason)) for (const { digest } of missing) await engine.downloads.discard(digest);
+      throw failed.signal.reason;
+    }
     await below;
+    const finished = settled.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
+    for (const { staged: own, implied } of finished) await adoptFolders(engine, own, implied, signal);
     failpoint("images.pull.unpacked");
-    await engine.layers.commit(settled.flatMap((result) => (result.status === "fulfilled" ? [result.value] : [])));
+    await engine.layers.commit(finished);
   } finally {
     for (const own of staged) await own.abort();
   }
@@ -84,7 +92,7 @@ interface LayerJob extends LayersRequest {
   staged: StagedLayer;
 }
 
-async function pullLayer(engine: ImageEngine, job: LayerJob, tell: TellLayer, signal: AbortSignal): Promise<{ bytes: number }> {
+async function pullLayer(engine: ImageEngine, job: LayerJob, tell: TellLayer, signal: AbortSignal): Promise<UnpackResult> {
   const { session, reference, layer, staged } = job;
   const total = layer.sizeBytes;
   const download = await engine.downloads.fetch(
@@ -113,10 +121,9 @@ async function pullLayer(engine: ImageEngine, job: LayerJob, tell: TellLayer, si
       );
     }
     isUnpacked = true;
-    return { bytes: result.bytes };
+    return result;
   } finally {
-    // A pull that was stopped here goes on from here the next time.
-    await download.release({ keep: !isUnpacked && signal.aborted });
+    await download.release({ keep: !isUnpacked });
   }
 }
 

@@ -20,6 +20,7 @@ export async function pullImage(
 ): Promise<void> {
   const reference = parseReference(request.reference);
   engine.children.warm();
+  await engine.blobs.expirePartial();
   let failure: unknown;
   for (const endpoint of await endpointsOf(reference.domain, engine.registry)) {
     const session = openSession({ reference, endpoint, auth: request.auth, children: engine.children, settings: engine.registry });

@@ -4,6 +4,7 @@ import { EngineError, codeOf, messageOf } from "../../base/errors.ts";
 import { setAttribute, setAttributeOfPath } from "../../kernel/file-attributes.ts";
 import * as at from "../../kernel/openat.ts";
 import { MAX_PATH_BYTES, parseEntryPath, printable, type EntryPath } from "./entry-path.ts";
+import { OPAQUE_ATTRIBUTE, OPAQUE_VALUE } from "./overlay-marks.ts";
 import type { TarEntry, TarSink } from "./tar-reader.ts";
 
 /**
@@ -23,6 +24,9 @@ export class LayerWriter implements TarSink {
   readonly #folders = new Map<string, number>();
   /** What folders get at the end. */
   readonly #lateFolders = new Map<string, { modified: at.FileTime; attributes: Map<string, Buffer> }>();
+  /** Folders that no entry brought, so far: see adopt-folders.ts. */
+  readonly #implied = new Set([""]);
+  #impliedBytes = 0;
   #lateBytes = 0;
   #entries = 0;
   #bytes = 0;
@@ -39,6 +43,11 @@ export class LayerWriter implements TarSink {
   /** Bytes of all regular files. */
   get bytes(): number {
     return this.#bytes;
+  }
+
+  /** Folders that are there for the sake of what is in them; binary strings, each after those above it. */
+  get implied(): string[] {
+    return [...this.#implied];
   }
 
   /** The entry that was begun last, for messages. */
@@ -237,6 +246,7 @@ export class LayerWriter implements TarSink {
     if (this.#lateBytes > this.#limits.maxMemoryBytes) {
       throw new EngineError("invalid", `the names of the layer's folders take more than ${this.#limits.maxMemoryBytes} bytes`);
     }
+    this.#implied.delete(folder);
     this.#lateFolders.delete(folder);
     this.#lateFolders.set(folder, { modified: entry.modified, attributes: entry.attributes });
   }
@@ -272,6 +282,9 @@ export class LayerWriter implements TarSink {
       const above = this.#openFolder(path.folder);
       try {
         at.makeDirectoryAt(above, path.name, 0o755);
+        const made = parts.slice(0, depth).join("/");
+        this.#impliedBytes += made.length;
+        if (this.#impliedBytes < MAX_IMPLIED_BYTES) this.#implied.add(made);
       } catch (error) {
         if (codeOf(error) !== "EEXIST") throw error;
       } finally {
@@ -318,11 +331,11 @@ export interface LayerLimits {
 
 const WHITEOUT_PREFIX = ".wh.";
 const OPAQUE_NAME = ".wh..wh..opq";
-const OPAQUE_ATTRIBUTE = "trusted.overlay.opaque";
-const OPAQUE_VALUE = Buffer.from("y");
 const MAX_OPEN_FOLDERS = 256;
 /** About what an entry of #lateFolders takes beside its name. */
 const LATE_FOLDER_BYTES = 200;
+/** Of the names of folders that no entry brought; the others beyond keep owner root and mode 0755, as all of them do with Docker. */
+const MAX_IMPLIED_BYTES = 256 * 1024;
 
 /** overlayfs's own attributes in an image could make it show what the layer does not hold; nobody packs them honestly. */
 const FORBIDDEN_ATTRIBUTES = /^(?:trusted|user)\.overlay\./;

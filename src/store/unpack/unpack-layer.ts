@@ -23,6 +23,8 @@ export interface UnpackResult {
   diffId: string;
   /** Of all regular files. */
   bytes: number;
+  /** Folders that the layers below have to say more of: see adopt-folders.ts. */
+  implied: string[];
 }
 
 const LIMITS: LayerLimits = {
@@ -46,7 +48,7 @@ export async function unpackLayer(
   const writer = new LayerWriter(root, LIMITS);
   try {
     const diffId = await unpackInto(writer, archive, progress, signal);
-    return { diffId, bytes: writer.bytes };
+    return { diffId, bytes: writer.bytes, implied: writer.implied };
   } catch (error) {
     if (signal.aborted) throw signal.reason;
     throw describe(error, writer.current);

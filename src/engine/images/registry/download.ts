@@ -1,9 +1,10 @@
 import { createHash, type Hash } from "node:crypto";
-import { closeSync, fstatSync, ftruncateSync, openSync, readSync, utimesSync, writeSync } from "node:fs";
+import { closeSync, fstatSync, ftruncateSync, openSync, readSync, rmSync, utimesSync, writeSync } from "node:fs";
 import net from "node:net";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import tls from "node:tls";
 
+import { codeOf } from "../../../base/errors.ts";
 import { JobError } from "../../../store/child/serve.ts";
 import { BodyReader, type ResponseHead } from "./body-reader.ts";
 import { headersAfterRedirect, redirectTarget, tlsAfterRedirect, USER_AGENT } from "./exchange.ts";
@@ -42,8 +43,8 @@ const MAX_ERROR_BYTES = 64 * 1024;
 
 export async function downloadBlob(request: DownloadRequest, progress: (bytes: number) => void, signal: AbortSignal): Promise<void> {
   const fd = openSync(request.path, "a+", 0o600);
+  const target = new Target(fd, request);
   try {
-    const target = new Target(fd, request);
     await target.takeUpWhatIsThere(signal);
     // A resumed download that turns out wrong began wrong, perhaps: once more from the start.
     const isResumed = target.bytes > 0;
@@ -53,6 +54,10 @@ export async function downloadBlob(request: DownloadRequest, progress: (bytes: n
       if (!isResumed || !(error instanceof JobError && error.details["mismatch"] === true)) throw error;
       await fill(request, target, progress, signal);
     }
+  } catch (error) {
+    // There is no beginning to go on from, or no room to go on.
+    if (target.bytes === 0 || isDiskFull(error)) rmSync(request.path, { force: true });
+    throw error;
   } finally {
     closeSync(fd);
   }
@@ -189,7 +194,11 @@ function get(request: DownloadRequest, target: Target, progress: (bytes: number)
 }
 
 function isNetworkError(error: unknown): boolean {
-  return error instanceof Error && "code" in error && error.code !== "ENOSPC" && error.code !== "EDQUOT";
+  return codeOf(error) !== undefined && !isDiskFull(error);
+}
+
+function isDiskFull(error: unknown): boolean {
+  return codeOf(error) === "ENOSPC" || codeOf(error) === "EDQUOT";
 }
 
 function stalled(request: DownloadRequest): JobError {
