@@ -5,8 +5,12 @@ import path from "node:path";
  * Writes a file so that a reader, or a crash, sees the old content or the new, never a part: temporary name, fsync, rename, fsync of
  * the folder.
  */
-export async function writeFileAtomic(file: string, content: string | Uint8Array, mode = 0o600): Promise<void> {
-  const temporary = `${file}.${process.pid}.tmp`;
+export async function writeFileAtomic(
+  file: string,
+  content: string | Uint8Array,
+  mode = 0o600,
+  temporary = `${file}.${process.pid}.tmp`,
+): Promise<void> {
   const handle = await open(temporary, "w", mode);
   try {
     await handle.writeFile(content);

@@ -37,6 +37,7 @@ const MAX_PARTIAL_BYTES = 20 * 1024 ** 3;
 
 export function openBlobs(roots: Roots): Blobs {
   const fileOf = (digest: string): string => path.join(paths.blobs(roots), hexOf(digest));
+  const temporaryPath = (): string => path.join(paths.partialBlobs(roots), TEMPORARY_PREFIX + randomBytes(8).toString("hex"));
   return {
     async has(digest) {
       return (await statOrNothing(fileOf(digest))) !== undefined;
@@ -55,7 +56,9 @@ export function openBlobs(roots: Roots): Blobs {
     },
     async write(bytes) {
       const digest = digestOf(bytes);
-      if ((await statOrNothing(fileOf(digest)))?.size !== bytes.length) await writeFileAtomic(fileOf(digest), bytes);
+      // Several may write the same blob at once: each under a name of its own.
+      if ((await statOrNothing(fileOf(digest)))?.size !== bytes.length)
+        await writeFileAtomic(fileOf(digest), bytes, 0o600, temporaryPath());
       return digest;
     },
     remove: (digest) => rm(fileOf(digest), { force: true }),
@@ -64,7 +67,7 @@ export function openBlobs(roots: Roots): Blobs {
       return names.filter((name) => /^[a-f0-9]{64}$/.test(name)).map((name) => `sha256:${name}`);
     },
     partialPath: (digest) => path.join(paths.partialBlobs(roots), hexOf(digest)),
-    temporaryPath: () => path.join(paths.partialBlobs(roots), TEMPORARY_PREFIX + randomBytes(8).toString("hex")),
+    temporaryPath,
     async removeTemporary() {
       for (const name of await readdir(paths.partialBlobs(roots))) {
         if (name.startsWith(TEMPORARY_PREFIX)) await rm(path.join(paths.partialBlobs(roots), name), { force: true });

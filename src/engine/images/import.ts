@@ -1,6 +1,4 @@
-import { createWriteStream } from "node:fs";
-import { rm } from "node:fs/promises";
-import { pipeline } from "node:stream/promises";
+import { rm, writeFile } from "node:fs/promises";
 
 import { EngineError } from "../../base/errors.ts";
 import { failpoint } from "../../base/failpoint.ts";
@@ -27,7 +25,8 @@ export async function importImage(
 
   const archivePath = engine.blobs.temporaryPath();
   try {
-    await pipeline(request.tar, createWriteStream(archivePath, { flags: "wx", mode: 0o600 }), signal ? { signal } : {});
+    // Not by a pipeline, which on a full disk would close the client's connection instead of telling it.
+    await writeFile(archivePath, request.tar, { flag: "wx", mode: 0o600, ...(signal ? { signal } : {}) });
     failpoint("images.import.received");
     using pin = engine.pin();
     const diffId = await makeLayer(engine, archivePath, pin, signal);

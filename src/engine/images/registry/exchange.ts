@@ -4,7 +4,7 @@ import { lookup as dnsLookup, type LookupOptions } from "node:dns";
 import { isIP } from "node:net";
 import { JobError } from "../../../store/child/serve.ts";
 import { requestError } from "./network-words.ts";
-import { secureContextOf, type TlsSettings } from "./tls-settings.ts";
+import { secureContextOf, tlsKeyOf, type TlsSettings } from "./tls-settings.ts";
 import { isPrivateAddress } from "./trust.ts";
 
 /**
@@ -110,7 +110,7 @@ const PRIVATE_REFUSED = "refused: a host that was only named by the registry poi
 export const USER_AGENT = "tsubo/0.1 (linux)";
 
 function tlsAgent(settings: TlsSettings): https.Agent {
-  const key = `${settings.host} ${settings.insecure}`;
+  const key = tlsKeyOf(settings);
   let agent = tlsAgents.get(key);
   if (agent === undefined) {
     const secureContext = secureContextOf(settings);

@@ -26,9 +26,8 @@ export function pullError(answer: Answer, reference: Reference): EngineError {
       return new EngineError("notFound", `manifest for ${familiarReference(reference)} not found: ${words}`);
     case "NAME_UNKNOWN":
       return new EngineError("notFound", `repository ${familiarName(reference)} not found: ${words}`);
-    case "UNAUTHORIZED":
-      return new EngineError("unauthorized", words);
     default:
+      // UNAUTHORIZED too, as in Docker: on a 401 the CLI would ask for a password, in scripts as well.
       return new EngineError("system", words);
   }
 }

@@ -82,8 +82,9 @@ export function openSession(options: SessionOptions): RegistrySession {
     signal?: AbortSignal,
   ): Promise<ExchangeResponse> => {
     const authorization = authorizerFor(signal);
-    const attempt = (): Promise<ExchangeResponse> =>
-      withRetries(() => send({ method, url, headers: { ...headers, ...authorization.headers() } }, signal), options.settings, signal);
+    const once = (): Promise<ExchangeResponse> => send({ method, url, headers: { ...headers, ...authorization.headers() } }, signal);
+    // What a HEAD would tell, the GET that follows tells too.
+    const attempt = (): Promise<ExchangeResponse> => (method === "HEAD" ? once() : withRetries(once, options.settings, signal));
     try {
       const response = await attempt();
       if (response.status !== 401 || !(await authorization.answer(response))) return response;
@@ -119,9 +120,14 @@ export function openSession(options: SessionOptions): RegistrySession {
       }
     },
     async resolve(tagOrDigest, signal) {
-      const response = await ask("HEAD", `${repositoryUrl}/manifests/${tagOrDigest}`, { accept: ACCEPTED_TYPES }, signal);
-      const digest = response.headers["docker-content-digest"];
-      return response.status === 200 && digest !== undefined && isDigest(digest) ? digest : undefined;
+      try {
+        const response = await ask("HEAD", `${repositoryUrl}/manifests/${tagOrDigest}`, { accept: ACCEPTED_TYPES }, signal);
+        const digest = response.headers["docker-content-digest"];
+        return response.status === 200 && digest !== undefined && isDigest(digest) ? digest : undefined;
+      } catch (error) {
+        if (isNetworkFailure(error)) return undefined;
+        throw error;
+      }
     },
     async getManifest(tagOrDigest, signal) {
       const response = await askWell(`${repositoryUrl}/manifests/${tagOrDigest}`, { accept: ACCEPTED_TYPES }, signal);

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import path from "node:path";
 import { createSecureContext, rootCertificates, type SecureContext } from "node:tls";
 
@@ -19,9 +19,15 @@ const SYSTEM_BUNDLES = ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/cert
 
 const contexts = new Map<string, SecureContext>();
 
-/** The context for a host; certificates are read once in a child's short life. */
+/** What makes two connections the same to TLS: a host, and the certificates that are there for it now. */
+export function tlsKeyOf(settings: TlsSettings): string {
+  const folder = certificateFolder(settings);
+  const changed = folder === undefined ? 0 : statSync(folder).mtimeMs;
+  return `${settings.host} ${settings.insecure} ${changed}`;
+}
+
 export function secureContextOf(settings: TlsSettings): SecureContext {
-  const key = `${settings.host} ${settings.insecure}`;
+  const key = tlsKeyOf(settings);
   const known = contexts.get(key);
   if (known !== undefined) return known;
   const own = readOwnCertificates(settings);
@@ -37,9 +43,13 @@ function systemCertificates(): (string | Buffer)[] {
   return file === undefined ? [...rootCertificates] : [readFileSync(file)];
 }
 
-function readOwnCertificates(settings: TlsSettings): { authorities: Buffer[]; identity: { cert?: Buffer; key?: Buffer } } {
+function certificateFolder({ certificateFolders, host }: TlsSettings): string | undefined {
   // The host was parsed as part of a reference: it has neither slashes nor `..`.
-  const folder = settings.certificateFolders.map((parent) => path.join(parent, settings.host)).find((candidate) => existsSync(candidate));
+  return certificateFolders.map((parent) => path.join(parent, host)).find((folder) => existsSync(folder));
+}
+
+function readOwnCertificates(settings: TlsSettings): { authorities: Buffer[]; identity: { cert?: Buffer; key?: Buffer } } {
+  const folder = certificateFolder(settings);
   if (folder === undefined) return { authorities: [], identity: {} };
   const names = readdirSync(folder);
   const authorities = names.filter((name) => name.endsWith(".crt")).map((name) => readFileSync(path.join(folder, name)));
