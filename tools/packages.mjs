@@ -29,6 +29,7 @@ const TO_TEST = [
   { names: ["skopeo"], has: () => onPath("skopeo"), optional: true },
   { names: ["umoci"], has: () => onPath("umoci"), optional: true },
   { names: ["mmdebstrap"], has: () => onPath("mmdebstrap"), optional: true },
+  { names: ["openssl"], has: () => onPath("openssl"), optional: true },
   { names: ["apache2-utils"], has: () => onPath("htpasswd"), optional: true },
   { names: ["curl"], has: () => onPath("curl") },
   { names: ["iproute2"], has: () => onPath("ip") },

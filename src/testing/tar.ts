@@ -23,10 +23,12 @@ export function tar(...entries: Entry[]): Buffer {
   return Buffer.concat([...entries.map(packed), Buffer.alloc(2 * BLOCK_BYTES)]);
 }
 
-function packed({ pax, ...entry }: Entry): Buffer {
+function packed({ pax: asked, ...entry }: Entry): Buffer {
   const content = Buffer.from(entry.content ?? "");
   const body = Buffer.concat([header(entry, content.length), content, padding(content.length)]);
-  if (pax === undefined) return body;
+  const long = [["path", entry.name] as const, ["linkpath", entry.link ?? ""] as const].filter(([, name]) => name.length > 100);
+  const pax = { ...Object.fromEntries(long), ...asked };
+  if (Object.keys(pax).length === 0) return body;
   const records = Buffer.concat(Object.entries(pax).map(([key, value]) => record(key, Buffer.from(value))));
   return Buffer.concat([packed({ name: "pax", flag: "x", content: records }), body]);
 }

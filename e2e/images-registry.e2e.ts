@@ -1,0 +1,467 @@
+import { statSync } from "node:fs";
+import type { ServerResponse } from "node:http";
+import path from "node:path";
+import { zstdCompressSync } from "node:zlib";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+
+import { paths } from "../src/store/roots.ts";
+import { tar } from "../src/testing/tar.ts";
+import { useDaemon } from "./harness.ts";
+import {
+  document,
+  HOST_ARCHITECTURE,
+  makeImage,
+  makeIndex,
+  shortDigest,
+  type Blob,
+  type Document,
+  type TestImage,
+} from "./images/image.ts";
+import { beginPull, imageTags, pull, removeImages } from "./images/pulls.ts";
+import {
+  openScriptedRegistry,
+  refuse,
+  sendBlob,
+  sendManifest,
+  type Script,
+  type ScriptedRegistry,
+  type SeenRequest,
+} from "./images/registry.ts";
+
+/** Registries that lie, break off and refuse. After each failure nothing is left, and the same pull works once they behave. */
+
+const daemon = useDaemon({ flags: ["--max-download-attempts=2"] });
+let registry: ScriptedRegistry;
+
+beforeAll(async () => {
+  registry = await openScriptedRegistry();
+});
+afterEach(async () => {
+  registry.heal();
+  await removeImages(daemon());
+});
+afterAll(async () => {
+  await registry.close();
+});
+
+const FILE = tar({ name: "file", content: "content" });
+const FIRST_TAR = tar({ name: "etc", type: "directory" }, { name: "etc/one", content: "1" });
+/** Two layers, the second of a size worth breaking off. */
+const IMAGE = makeImage([FIRST_TAR, tar({ name: "big", content: incompressible(300_000) })]);
+// As many as were given.
+const [FIRST, BIG] = IMAGE.layers as [Blob, Blob];
+const DOCKER = "application/vnd.docker.distribution.manifest";
+
+interface Failure {
+  what: string;
+  /** What is wrong with the image itself. */
+  image?: TestImage;
+  /** What is wrong with its registry. */
+  script?: Script;
+  says: RegExp;
+}
+
+const LAYER_FAILURES: Failure[] = [
+  {
+    what: "a layer with other bytes than its digest says",
+    script: onBlob(BIG, (request, response) => sendBlob(request, response, incompressible(BIG.bytes.length))),
+    says: new RegExp(`^filesystem layer verification failed for digest ${BIG.digest}$`),
+  },
+  {
+    what: "a layer that is longer than its manifest says",
+    script: onBlob(BIG, (request, response) => sendBlob(request, response, incompressible(BIG.bytes.length + 1))),
+    says: /the registry sent more than the \d+ bytes its manifest says$/,
+  },
+  {
+    what: "a layer that is shorter than its manifest says",
+    script: onBlob(BIG, (request, response) => sendBlob(request, response, BIG.bytes.subarray(0, 1000))),
+    says: /filesystem layer verification failed/,
+  },
+  {
+    what: "a layer that always breaks off",
+    script: onBlob(BIG, (_request, response) => breakOff(response, BIG.bytes.subarray(0, 5))),
+    says: /^downloading layer \w{12}: .*(?:unexpected EOF|connection reset by peer)$/,
+  },
+  {
+    what: "a layer that is not there",
+    script: onBlob(BIG, (_request, response) => refuse(response, 404, "BLOB_UNKNOWN")),
+    says: /blob unknown/,
+  },
+  {
+    what: "a layer that is redirected for ever",
+    script: onBlob(BIG, (request, response) => void response.writeHead(307, { location: request.path }).end()),
+    says: /stopped after 5 redirects/,
+  },
+  {
+    what: "a layer that is no gzip after its first bytes",
+    image: makeImage([{ tar: FILE, blob: Buffer.from("1f8b0800000000000003ffffffff", "hex") }]),
+    says: /^unpacking the layer: decompressing gzip: /,
+  },
+  {
+    what: "a layer whose gzip ends in the middle",
+    image: makeImage([{ tar: FILE, blob: IMAGE.layers[1]?.bytes.subarray(0, 1000) ?? FILE }]),
+    says: /^unpacking the layer.*: the data ends in the middle$/,
+  },
+  {
+    what: "a layer that is no tar",
+    image: makeImage([Buffer.from("<html>".repeat(1000))]),
+    says: /^unpacking the layer: invalid tar header/,
+  },
+  {
+    what: "a config whose diffID is not the layer's",
+    image: makeImage([FILE], { diffIds: [`sha256:${"0".repeat(64)}`] }),
+    says: /^layers from manifest don't match image configuration: layer sha256:\w+ unpacks to sha256:\w+, not to sha256:0+$/,
+  },
+];
+
+const other = makeImage([FILE], { config: { architecture: "s390x" } });
+const METADATA_FAILURES: Failure[] = [
+  {
+    what: "more layers than diffIDs",
+    image: makeImage([FILE], { diffIds: [] }),
+    says: /layers from manifest don't match image configuration$/,
+  },
+  { what: "a config that is no JSON", image: makeImage([FILE], { config: "{" }), says: /invalid image config: / },
+  {
+    what: "a config with members of a wrong type",
+    image: makeImage([FILE], { config: { config: { Env: "A=b" } } }),
+    says: /config.Env is no list/,
+  },
+  {
+    what: "a config for another system",
+    image: makeImage([FILE], { config: { os: "windows" } }),
+    says: /image operating system "windows" cannot be used on this platform$/,
+  },
+  {
+    what: "a config with other bytes than its digest says",
+    script: onBlob(IMAGE.config, (request, response) => sendBlob(request, response, Buffer.from("{}"))),
+    says: /image config verification failed for digest sha256:/,
+  },
+  {
+    what: "a manifest that is too long",
+    image: makeImage([FILE], { manifest: { annotations: { long: "x".repeat(5 * 1024 ** 2) } } }),
+    says: /the registry's answer is longer than 4194304 bytes$/,
+  },
+  {
+    what: "a manifest with other bytes than its digest says",
+    script: onManifest((request, response) => sendManifest(request, response, { ...IMAGE.manifest, bytes: other.manifest.bytes })),
+    says: /manifest verification failed for digest sha256:/,
+  },
+  {
+    what: "a manifest of schema 1",
+    script: onManifest((request, response) => sendManifest(request, response, document(`${DOCKER}.v1+prettyjws`, { schemaVersion: 1 }))),
+    says: /^400 Docker Image manifest version 2, schema 1 is no longer supported/,
+  },
+  {
+    what: "a layer that is to be fetched elsewhere",
+    image: makeImage([{ tar: FILE, mediaType: "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip" }]),
+    says: /layer sha256:\w+ is of the type .*, whose content is elsewhere$/,
+  },
+  {
+    what: "a digest that leads elsewhere",
+    image: makeImage([FILE], { manifest: { layers: [{ digest: "sha256:../../../etc/passwd", size: 1 }] } }),
+    says: /layers has an invalid or unsupported digest$/,
+  },
+  {
+    what: "no such tag",
+    script: onManifest((_, response) => refuse(response, 404, "MANIFEST_UNKNOWN")),
+    says: /^404 manifest for \S+:latest not found: manifest unknown: manifest unknown$/,
+  },
+  {
+    what: "no such repository",
+    script: onManifest((_, response) => refuse(response, 404, "NAME_UNKNOWN")),
+    says: /^404 repository \S+ not found: name unknown: name unknown$/,
+  },
+  {
+    what: "too many pulls",
+    script: onManifest((_, response) => refuse(response, 429, "TOOMANYREQUESTS")),
+    says: /^500 toomanyrequests: toomanyrequests$/,
+  },
+  {
+    what: "a registry in trouble",
+    script: onManifest((_, response) => void response.writeHead(503).end("<h1>down</h1>")),
+    says: /^500 .*unexpected status 503/,
+  },
+];
+
+describe("a pull fails, leaves nothing, and works when repeated, with", () => {
+  test.each([...LAYER_FAILURES, ...METADATA_FAILURES])("$what", async ({ image = IMAGE, script, says }) => {
+    const reference = registry.put("broken", image);
+    if (script !== undefined) registry.script(script);
+    expect((await pull(daemon(), reference)).error).toMatch(says);
+    expect(await imageTags(daemon())).toEqual(["busybox:latest"]);
+    registry.heal();
+    registry.put("broken", IMAGE);
+    expect((await pull(daemon(), reference)).error).toBe("");
+    expect(await imageTags(daemon())).toEqual([reference, "busybox:latest"]);
+  });
+
+  test("no registry at all", async () => {
+    expect((await pull(daemon(), "127.0.0.1:1/a:b")).error).toBe(
+      '500 Get "http://127.0.0.1:1/v2/": dial tcp 127.0.0.1:1: connect: connection refused',
+    );
+  });
+});
+
+describe("a download that breaks off", () => {
+  test("goes on where it stopped", async () => {
+    const half = BIG.bytes.length >> 1;
+    let isBroken = false;
+    registry.script((request, response) => {
+      if (isBroken || !request.path.endsWith(BIG.digest)) return false;
+      isBroken = true;
+      breakOff(response, BIG.bytes.subarray(0, half));
+      return true;
+    });
+    const { error, lines } = await pull(daemon(), registry.put("image", IMAGE));
+    expect(error).toBe("");
+    expect(lines.join("\n")).toMatch(/^\w{12}: Retrying in 1 second$/m);
+    const [, again] = registry.blobRequests(BIG);
+    expect(again?.headers.range).toMatch(/^bytes=[1-9]\d*-$/);
+  });
+
+  test("begins again when the registry knows no ranges, or when the part was wrong", async () => {
+    for (const part of [BIG.bytes.subarray(0, 1000), Buffer.alloc(1000)]) {
+      registry.heal();
+      let requests = 0;
+      registry.script((request, response) => {
+        if (!request.path.endsWith(BIG.digest)) return false;
+        requests += 1;
+        if (requests === 1) breakOff(response, part);
+        else sendBlob(part[0] === 0 ? request : { ...request, headers: {} }, response, BIG.bytes);
+        return true;
+      });
+      expect((await pull(daemon(), registry.put("image", IMAGE))).error).toBe("");
+      await removeImages(daemon());
+    }
+  });
+
+  test("is taken up by the next pull when its client went away", async () => {
+    const reference = registry.put("image", IMAGE);
+    const released = Promise.withResolvers<void>();
+    registry.script(
+      onBlob(BIG, (_request, response) => {
+        response.writeHead(200, { "content-length": BIG.bytes.length });
+        response.write(BIG.bytes.subarray(0, 100_000));
+        response.on("close", () => released.resolve());
+      }),
+    );
+    const first = beginPull(daemon(), reference);
+    await expect.poll(() => registry.blobRequests(BIG).length).toBe(1);
+    await expect.poll(() => arrivedBytes(BIG)).toBeGreaterThan(0);
+    first.abandon();
+    await released.promise;
+    registry.heal();
+    expect((await pull(daemon(), reference)).error).toBe("");
+    expect(registry.blobRequests(BIG)[0]?.headers.range).toMatch(/^bytes=[1-9]\d*-$/);
+  });
+});
+
+describe("pulls at the same time", () => {
+  test("share each download, and one that goes away takes nothing from the other", async () => {
+    const reference = registry.put("image", IMAGE);
+    const gate = holdBlobs(IMAGE.layers);
+    const pulls = [1, 2, 3].map(() => beginPull(daemon(), reference));
+    await expect.poll(() => pulls.every((one) => one.lines().some((line) => line.includes("Pulling fs layer")))).toBe(true);
+    await expect.poll(() => registry.blobRequests(BIG).length).toBe(1);
+    pulls[0]?.abandon();
+    gate.open();
+    for (const one of pulls.slice(1)) {
+      const { error, lines } = await one.done;
+      expect(error).toBe("");
+      expect(lines.filter((line) => line.endsWith("Pull complete"))).toHaveLength(2);
+    }
+    expect([FIRST, BIG].map((blob) => registry.blobRequests(blob).length)).toEqual([1, 1]);
+  });
+
+  test("have three downloads between them; the others wait", async () => {
+    const layers = Array.from({ length: 5 }, (_, index) => tar({ name: `file${index}`, content: "x" }));
+    const image = makeImage(layers);
+    const gate = holdBlobs(image.layers);
+    const running = beginPull(daemon(), registry.put("image", image));
+    await expect.poll(() => gate.waiting()).toBe(3);
+    expect(running.lines().filter((line) => line.endsWith("Waiting"))).toHaveLength(2);
+    gate.open();
+    expect((await running.done).error).toBe("");
+  });
+});
+
+describe("what a pull says", () => {
+  test("Docker's lines, in Docker's order", async () => {
+    const reference = registry.put("image:1", IMAGE);
+    const [first, big] = IMAGE.layers.map(shortDigest);
+    const digest = `Digest: ${IMAGE.manifest.digest}`;
+    const { lines } = await pull(daemon(), reference);
+    expect(lines.slice(0, 3)).toEqual(["1: Pulling from image", `${first}: Pulling fs layer`, `${big}: Pulling fs layer`]);
+    for (const layer of [first, big]) {
+      const said = lines.filter((line) => line.startsWith(`${layer}:`)).map((line) => line.slice(14));
+      expect(said).toEqual(["Pulling fs layer", "Verifying Checksum", "Download complete", "Pull complete"]);
+    }
+    expect(lines.slice(-3)).toEqual([`${big}: Pull complete`, digest, `Status: Downloaded newer image for ${reference}`]);
+
+    const again = await pull(daemon(), reference);
+    expect(again.lines).toEqual(["1: Pulling from image", digest, `Status: Image is up to date for ${reference}`]);
+
+    const next = makeImage([{ tar: FIRST_TAR, blob: FIRST.bytes }, FILE]);
+    const { lines: upon } = await pull(daemon(), registry.put("image:2", next));
+    expect(upon.filter((line) => line.startsWith(`${first}:`))).toEqual([`${first}: Already exists`]);
+  });
+
+  test("the CLI shows it, asks for all tags with -a, and for one digest", async () => {
+    const other = makeImage([FILE]);
+    const references = [registry.put("many:a", IMAGE), registry.put("many:b", other)];
+    const name = `${registry.host}/many`;
+    const shown = await daemon().dockerOk("pull", "-a", name);
+    expect(shown).toContain(`Status: Downloaded newer image for ${name}`);
+    expect(await imageTags(daemon())).toEqual([...references, "busybox:latest"]);
+    await removeImages(daemon());
+
+    const byDigest = `${name}@${IMAGE.manifest.digest}`;
+    expect(await daemon().dockerOk("pull", "-q", byDigest)).toBe(byDigest);
+    expect(await daemon().dockerOk("image", "inspect", "-f", "{{.RepoTags}} {{.RepoDigests}}", byDigest)).toBe(`[] [${byDigest}]`);
+  });
+});
+
+test("layers may be gzip, zstd or plain, the same twice, empty, or none at all", async () => {
+  const entries = ["gzip", "zstd", "plain"].map((name) => tar({ name, content: name }));
+  const [gzip = FILE, zstd = FILE, plain = FILE] = entries;
+  const image = makeImage([
+    gzip,
+    { tar: zstd, blob: zstdCompressSync(zstd), mediaType: "application/vnd.oci.image.layer.v1.tar+zstd" },
+    { tar: plain, blob: plain, mediaType: "application/vnd.oci.image.layer.v1.tar" },
+    gzip,
+    tar(),
+  ]);
+  const reference = registry.put("image", image);
+  expect((await pull(daemon(), reference)).error).toBe("");
+  expect(registry.blobRequests(image.layers[0]).length).toBe(1);
+  expect(await daemon().dockerOk("image", "inspect", "-f", "{{len .RootFS.Layers}} {{.Size}}", reference)).toBe("5 17");
+
+  const bare = registry.put("bare", makeImage([]));
+  expect((await pull(daemon(), bare)).error).toBe("");
+  expect((await daemon().docker("run", "--rm", bare, "x")).code).toBe(127);
+});
+
+describe("platforms", () => {
+  const arm = makeImage([tar({ name: "arm", content: "x" })], { config: { architecture: "arm64" } });
+  const inner = makeIndex([]);
+  const entry = (architecture: string, of: TestImage, os = "linux"): { platform: Record<string, string>; of: TestImage["manifest"] } => ({
+    platform: { os, architecture },
+    of: of.manifest,
+  });
+
+  test("an index gives the one that fits, or the one asked for", async () => {
+    const foreign = HOST_ARCHITECTURE === "arm64" ? "s390x" : "arm64";
+    const index = makeIndex([entry("unknown", arm, "unknown"), entry(foreign, arm), entry(HOST_ARCHITECTURE, IMAGE)]);
+    registry.put("multi", arm);
+    const reference = registry.put("multi", IMAGE, index);
+    const { lines } = await pull(daemon(), reference);
+    expect(lines).toContain(`Digest: ${index.digest}`);
+    expect(await daemon().dockerOk("image", "inspect", "-f", "{{.Id}}", reference)).toBe(IMAGE.id);
+    await pull(daemon(), reference, { platform: `linux/${foreign}` });
+    expect(await daemon().dockerOk("image", "inspect", "-f", "{{.Id}}", reference)).toBe(arm.id);
+  });
+
+  test.each<[string, TestImage, Document[], string | undefined, RegExp]>([
+    [
+      "an index without ours",
+      arm,
+      [makeIndex([entry("s390x", arm)])],
+      undefined,
+      new RegExp(`^404 no matching manifest for linux/${HOST_ARCHITECTURE}\\S* in the manifest list entries$`),
+    ],
+    [
+      "an index inside an index",
+      arm,
+      [inner, makeIndex([{ platform: { os: "linux", architecture: HOST_ARCHITECTURE }, of: inner }])],
+      undefined,
+      /^400 invalid manifest: sha256:\w+ of \S+ is an index inside an index$/,
+    ],
+    [
+      "another image than the one asked for",
+      IMAGE,
+      [],
+      "linux/s390x",
+      /^image with reference \S+ was found but its platform \(linux\/\w+\) does not match the specified platform \(linux\/s390x\)$/,
+    ],
+    ["no platform", IMAGE, [], "linux/", /^400 "" is an invalid component of "linux\/": platform specifier component must match/],
+    ["an unknown word", IMAGE, [], "lunix", /^400 "lunix": unknown operating system or architecture: invalid argument$/],
+  ])("%s is refused", async (_what, image, indexes, platform, message) => {
+    const reference = registry.put("foreign", image, ...indexes);
+    expect((await pull(daemon(), reference, platform === undefined ? {} : { platform })).error).toMatch(message);
+  });
+});
+
+describe.each(["images.pull.staged", "images.pull.unpacked", "images.pull.layers"])("the daemon fails at %s", (step) => {
+  test.each(["error", "crash"])("by %s: the image is not there, and the next pull brings it", async (how) => {
+    const reference = registry.put("image", IMAGE);
+    await daemon().stop();
+    await daemon().start({ failpoints: `${step}=${how}` });
+    const said = await pull(daemon(), reference).then(
+      ({ error }) => error,
+      () => "the daemon is gone",
+    );
+    expect(said).toContain(how === "error" ? step : "the daemon is gone");
+    await daemon().kill();
+    await daemon().start();
+    expect(await imageTags(daemon())).toEqual(["busybox:latest"]);
+    expect((await pull(daemon(), reference)).error).toBe("");
+  });
+});
+
+function onBlob(blob: Blob, answer: (request: SeenRequest, response: ServerResponse) => void): Script {
+  return (request, response) => {
+    if (!request.path.endsWith(blob.digest)) return false;
+    answer(request, response);
+    return true;
+  };
+}
+
+function onManifest(answer: (request: SeenRequest, response: ServerResponse) => void): Script {
+  return (request, response) => {
+    if (!request.path.includes("/manifests/")) return false;
+    answer(request, response);
+    return true;
+  };
+}
+
+/** Holds these blobs back until it is opened. */
+function holdBlobs(blobs: Blob[]): { waiting: () => number; open: () => void } {
+  const held: (() => void)[] = [];
+  let isOpen = false;
+  registry.script((request, response) => {
+    const blob = blobs.find(({ digest }) => request.path.endsWith(digest));
+    if (blob === undefined || isOpen) return false;
+    held.push(() => sendBlob(request, response, blob.bytes));
+    return true;
+  });
+  return {
+    waiting: () => held.length,
+    open() {
+      isOpen = true;
+      for (const send of held) send();
+    },
+  };
+}
+
+/** How much of a blob the daemon has so far. */
+function arrivedBytes({ digest }: Blob): number {
+  const partial = path.join(paths.partialBlobs(daemon().roots), digest.slice("sha256:".length));
+  return statSync(partial, { throwIfNoEntry: false })?.size ?? 0;
+}
+
+/** Says that all of it comes, and ends the connection after some. */
+function breakOff(response: ServerResponse, bytes: Buffer): void {
+  response.writeHead(200, { "content-length": BIG.bytes.length });
+  response.write(bytes, () => response.destroy());
+}
+
+/** The same bytes at each run, and none that gzip makes smaller. */
+function incompressible(bytes: number): Buffer {
+  const content = Buffer.alloc(bytes);
+  for (let index = 0, state = 1; index < bytes; index += 1) {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    content[index] = state >>> 24;
+  }
+  return content;
+}

@@ -1,0 +1,106 @@
+import { spawn } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { createServer, type AddressInfo } from "node:net";
+import path from "node:path";
+
+import { run, type RunOptions } from "../../src/testing/run.ts";
+
+/** A folder for what a test file makes, the tools that make images, and Debian's own registry. */
+export interface Place {
+  readonly folder: string;
+  file(name: string): string;
+  /** Runs a tool; its standard output, trimmed. Throws when it fails. */
+  tool(command: string[], options?: RunOptions): Promise<string>;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+export function openPlace(): Place {
+  const folder = mkdtempSync("/tmp/tsubo-e2e-images-");
+  return {
+    folder,
+    file: (name) => path.join(folder, name),
+    async tool(command, options) {
+      const done = await run(command, options);
+      if (done.code !== 0) throw new Error(`${command.join(" ")} exited with ${done.code}:\n${done.stderr}${done.stdout}`);
+      return done.stdout.trim();
+    },
+    // Not by Node's rm: names of a tree need not be UTF-8.
+    [Symbol.asyncDispose]: async () => void (await run(["rm", "-rf", folder])),
+  };
+}
+
+/** Programs that a test cannot do without; those that are missing. */
+export function missingTools(...names: string[]): string[] {
+  const folders = (process.env["PATH"] ?? "").split(":");
+  return names.filter((name) => !folders.some((folder) => existsSync(path.join(folder, name))));
+}
+
+/** A small Debian with all that a package manager can put into a tree, setuid programs and file capabilities too. */
+export async function makeDebian(place: Place): Promise<string> {
+  const { suite, mirror } = debianSource();
+  const root = place.file("debian");
+  const source = `deb ${mirror} ${suite} main`;
+  await place.tool(["mmdebstrap", "--variant=essential", "--include=iputils-ping", suite, root, source], { timeoutMs: 110_000 });
+  return root;
+}
+
+/** The suite and mirror that this machine's own packages come from. */
+function debianSource(): { suite: string; mirror: string } {
+  const release = readFileSync("/etc/os-release", "utf8");
+  const own = /^ID=debian$/m.test(release) ? /^VERSION_CODENAME=(\w+)$/m.exec(release)?.[1] : undefined;
+  const suite = own ?? "bookworm";
+  const folder = "/etc/apt/sources.list.d";
+  const files = ["/etc/apt/sources.list", ...(existsSync(folder) ? readdirSync(folder) : []).map((name) => path.join(folder, name))];
+  const text = files.filter((file) => existsSync(file)).map((file) => readFileSync(file, "utf8"));
+  const oneLine = new RegExp(String.raw`^deb (?:\[.*\] )?(\S+) ${suite} `, "m");
+  const stanza = new RegExp(String.raw`^URIs: *(\S+)\n(?:\S.*\n)*Suites: *(?:\S+ )*${suite}(?: |\n)`, "m");
+  const found = text.map((content) => oneLine.exec(content) ?? stanza.exec(content)).find((match) => match !== null);
+  return { suite, mirror: found?.[1] ?? "http://deb.debian.org/debian" };
+}
+
+/** Debian's `docker-registry` on loopback; `HOST:PORT`. */
+export async function openDebianRegistry(place: Place): Promise<{ host: string } & AsyncDisposable> {
+  const host = `127.0.0.1:${await freePort()}`;
+  const config = place.file("registry.yml");
+  writeFileSync(
+    config,
+    `version: 0.1
+log: {level: error}
+storage: {filesystem: {rootdirectory: ${place.file("registry")}}}
+http: {addr: "${host}"}
+`,
+  );
+  const server = spawn("docker-registry", ["serve", config], { stdio: "ignore" });
+  const ended = new Promise((resolve) => server.once("close", resolve));
+  const deadlineMs = Date.now() + 20_000;
+  while (!(await answers(host))) {
+    if (Date.now() > deadlineMs || server.exitCode !== null) throw new Error(`docker-registry does not answer on ${host}`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  return {
+    host,
+    async [Symbol.asyncDispose]() {
+      server.kill("SIGKILL");
+      await ended;
+      rmSync(place.file("registry"), { recursive: true });
+    },
+  };
+}
+
+async function answers(host: string): Promise<boolean> {
+  try {
+    return (await fetch(`http://${host}/v2/`)).ok;
+  } catch {
+    return false;
+  }
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve) => {
+    const server = createServer().listen(0, "127.0.0.1", () => {
+      // A TCP server's address is one.
+      const { port } = server.address() as AddressInfo;
+      server.close(() => resolve(port));
+    });
+  });
+}
