@@ -1,4 +1,4 @@
-import { libc, SystemCallError } from "./ffi.ts";
+import { checkedAsync, libc, SystemCallError } from "./ffi.ts";
 
 /**
  * Starting processes by posix_spawn: it blocks the loop for 1 ms where Node's child_process, which forks, takes 4–14 in a process of our
@@ -42,6 +42,23 @@ const waitpid = libc("int waitpid(int pid, _Out_ int *status, int options)");
 
 /** Starts a process and gives its pid. Throws what the kernel says when the program cannot be run (`ENOENT`, `EACCES`, …). */
 export function spawnProcess(options: SpawnOptions): number {
+  using call = prepare(options);
+  return call.pidAfter(posixSpawn(...call.args));
+}
+
+/** The same in the thread pool: the caller of posix_spawn sleeps until the child has a core and its program is read from the disk. */
+export async function spawnProcessAsync(options: SpawnOptions): Promise<number> {
+  using call = prepare(options);
+  return call.pidAfter(await checkedAsync("posix_spawn", posixSpawn, call.args, options.path));
+}
+
+interface PreparedCall extends Disposable {
+  args: unknown[];
+  /** posix_spawn gives the error number back; errno is not its way. */
+  pidAfter: (failure: number) => number;
+}
+
+function prepare({ path, argv, environment, stdio }: SpawnOptions): PreparedCall {
   const attributes = Buffer.alloc(OPAQUE_BYTES);
   const actions = Buffer.alloc(OPAQUE_BYTES);
   const noSignals = Buffer.alloc(SIGSET_BYTES);
@@ -49,21 +66,23 @@ export function spawnProcess(options: SpawnOptions): number {
   sigfillset(allSignals);
   attributesInit(attributes);
   actionsInit(actions);
-  try {
-    setFlags(attributes, SETSIGDEF | SETSIGMASK | SETSID);
-    setDefaults(attributes, allSignals);
-    setMask(attributes, noSignals);
-    options.stdio.forEach((from, to) => addDup2(actions, from, to));
-    const environment = Object.entries(options.environment).map(([name, value]) => `${name}=${value}`);
-    const pid = [0];
-    // posix_spawn gives the error number back; errno is not its way.
-    const failure: number = posixSpawn(pid, options.path, actions, attributes, [...options.argv, null], [...environment, null]);
-    if (failure !== 0) throw new SystemCallError("posix_spawn", failure, options.path);
-    return pid[0] ?? 0;
-  } finally {
-    attributesDestroy(attributes);
-    actionsDestroy(actions);
-  }
+  setFlags(attributes, SETSIGDEF | SETSIGMASK | SETSID);
+  setDefaults(attributes, allSignals);
+  setMask(attributes, noSignals);
+  stdio.forEach((from, to) => addDup2(actions, from, to));
+  const variables = Object.entries(environment).map(([name, value]) => `${name}=${value}`);
+  const pid = [0];
+  return {
+    args: [pid, path, actions, attributes, [...argv, null], [...variables, null]],
+    pidAfter: (failure) => {
+      if (failure !== 0) throw new SystemCallError("posix_spawn", failure, path);
+      return pid[0] ?? 0;
+    },
+    [Symbol.dispose]: () => {
+      attributesDestroy(attributes);
+      actionsDestroy(actions);
+    },
+  };
 }
 
 /** Collects one child of ours if it has ended: its wait status, else undefined. For processes that must not use waitpid(-1). */

@@ -1,4 +1,4 @@
-import { EngineError } from "../../base/errors.ts";
+import { EngineError, messageOf } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import { startPipedChild, type PipedChild } from "../../kernel/piped-child.ts";
 import { exitCodeOf } from "../../kernel/wait-status.ts";
@@ -29,8 +29,8 @@ export interface Job {
 
 /** The child that did a job died. */
 export class ChildDiedError extends EngineError {
-  constructor(what: string, exitCode: number) {
-    super("system", `${what}: the process that did it ended unexpectedly (status ${exitCode})`);
+  constructor(what: string, how: string) {
+    super("system", `${what}: the process that did it ended unexpectedly (${how})`);
   }
 }
 
@@ -74,13 +74,17 @@ export function openChildPool(options: { command: string[]; log: Log }): ChildPo
     const started = startPipedChild({ path: program, argv: [program, ...args], environment: childEnvironment() });
     const child: Child = { process: started, jobs: new Map(), idleTimer: undefined, gone: Promise.resolve() };
     children.add(child);
-    child.gone = started.ended.then((status) => {
+    const end = (how: string): void => {
       clearTimeout(child.idleTimer);
       children.delete(child);
-      for (const running of child.jobs.values()) running.reject(new ChildDiedError(running.job.what, exitCodeOf(status)));
+      for (const running of child.jobs.values()) running.reject(new ChildDiedError(running.job.what, how));
       child.jobs.clear();
       serveWaiting();
-    });
+    };
+    child.gone = started.ended.then(
+      (status) => end(`status ${exitCodeOf(status)}`),
+      (error: unknown) => end(messageOf(error)),
+    );
     started.input.on("error", () => undefined);
     started.output.on("error", () => undefined).setEncoding("utf8");
     const onLine = lineSplitter((line) => hear(child, line));
