@@ -75,6 +75,31 @@ describe("basic authentication", () => {
   });
 });
 
+describe("docker login", () => {
+  const logIn = (password: string): Promise<Output> =>
+    daemon().run([daemon().pathOf("docker"), "login", "-u", "user", "--password-stdin", registry.host], {
+      input: password,
+      env: { DOCKER_CONFIG: place.file("login") },
+    });
+
+  test("stores what the registry lets in, for the pull that follows", async () => {
+    const reference = registry.put("private", IMAGE);
+    registry.script(guard(BASIC, 'Basic realm="r"'));
+    expect((await logIn(PASSWORD)).stdout).toContain("Login Succeeded");
+    const pulled = await daemon().run([daemon().pathOf("docker"), "pull", reference], { env: { DOCKER_CONFIG: place.file("login") } });
+    expect(pulled.code).toBe(0);
+  });
+
+  test("tells a wrong password", async () => {
+    registry.script(guard(BASIC, 'Basic realm="r"'));
+    expect(await logIn("wrong")).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining(`login attempt to http://${registry.host}/v2/ failed with status: 401 Unauthorized`),
+    });
+    expect((await daemon().api("POST", "/auth", { username: "user", password: "wrong", serveraddress: registry.host })).status).toBe(401);
+  });
+});
+
 describe("tokens", () => {
   const challengeOf = (realm: string): string => `Bearer realm="${realm}",service="the service",scope="repository:private:pull"`;
   /** A token server: gives the token to who has the password. */
@@ -104,7 +129,10 @@ describe("tokens", () => {
     registry.script(guard("Bearer the-token", challengeOf(`http://${registry.host}/token`)));
     registry.script(tokenServer);
     const refused = await pullAs(registry.put("private", IMAGE), "wrong");
-    expect([refused.code, refused.stderr]).toEqual([1, expect.stringContaining("unauthorized: incorrect username or password")]);
+    const message = `Get "http://${registry.host}/v2/": unauthorized: incorrect username or password`;
+    expect([refused.code, refused.stderr]).toEqual([1, `Error response from daemon: ${message}\n`]);
+    const login = { username: "user", password: "wrong", serveraddress: registry.host };
+    expect((await daemon().api("POST", "/auth", login)).json()).toEqual({ message });
   });
 
   test("a token server on a host that is not the registry's gets no password", async () => {

@@ -14,22 +14,27 @@ export function parseRegistryAuth(header: string | string[] | undefined): Regist
   } catch {
     return undefined;
   }
-  if (typeof parsed !== "object" || parsed === null) return undefined;
-  const members = new Map(Object.entries(parsed).map(([name, value]) => [name.toLowerCase(), value]));
+  const auth = readRegistryAuth(parsed);
+  return auth.username === undefined && auth.identityToken === undefined && auth.registryToken === undefined ? undefined : auth;
+}
+
+/** The same where it is the body, of `POST /auth`; what is no object says nothing. */
+export function readRegistryAuth(parsed: unknown): RegistryAuth {
+  const object = typeof parsed === "object" && parsed !== null ? parsed : {};
+  const members = new Map(Object.entries(object).map(([name, value]) => [name.toLowerCase(), value]));
   const text = (name: string): string | undefined => {
     const value: unknown = members.get(name);
     return typeof value === "string" && value !== "" ? value : undefined;
   };
   const combined = text("auth");
   const [username, password] = combined === undefined ? [] : splitOnce(Buffer.from(combined, "base64").toString("utf8"));
-  const auth: RegistryAuth = {
+  return {
     username: text("username") ?? username,
     password: text("password") ?? password,
     serverAddress: text("serveraddress"),
     identityToken: text("identitytoken"),
     registryToken: text("registrytoken"),
   };
-  return auth.username === undefined && auth.identityToken === undefined && auth.registryToken === undefined ? undefined : auth;
 }
 
 function splitOnce(userAndPassword: string): [string, string] {

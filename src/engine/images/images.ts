@@ -17,6 +17,9 @@ export interface Images {
   /** Makes an image of one layer from a root file system as a tar (plain, gzip, bzip2, xz or zstd). */
   import(request: ImportRequest, progress: (line: ProgressLine) => void, signal?: AbortSignal): Promise<Image>;
 
+  /** Asks a registry whether it lets these credentials in; `unauthorized` when it does not. */
+  logIn(auth: RegistryAuth, signal?: AbortSignal): Promise<void>;
+
   tag(nameOrId: string, repository: string, tag: string): Promise<void>;
 
   /** Untags or deletes by Docker's rules. Answers what was done, in order. */

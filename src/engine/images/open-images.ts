@@ -13,6 +13,7 @@ import type { Images } from "./images.ts";
 import { importImage } from "./import.ts";
 import { listImages } from "./list.ts";
 import { openLayerDownloads, type LayerDownloads } from "./layer-downloads.ts";
+import { logIn } from "./log-in.ts";
 import { pullImage } from "./pull.ts";
 import { removeImage } from "./remove.ts";
 import { tagImage } from "./tag.ts";
@@ -116,6 +117,7 @@ export function openImages(options: ImagesOptions): Images {
     list: (listOptions) => listImages(store, listOptions),
     pull: (request, progress, signal) => pullImage(engine, request, progress, signal),
     import: (request, progress, signal) => importImage(engine, request, progress, signal),
+    logIn: (auth, signal) => logIn(engine, auth, signal),
     tag: (nameOrId, repository, tag) => tagImage(engine, nameOrId, repository, tag),
     remove: (nameOrId, removeOptions) => removeImage(engine, nameOrId, removeOptions),
     layersOf: (image) => ({

@@ -6,7 +6,7 @@ import { parsePlatform, type Platform } from "../../engine/images/platform.ts";
 import { type Answer, type Call, json, type Route } from "../call.ts";
 import { imageHistory, imageInspect, imageSummary } from "../image-shapes.ts";
 import { progressAnswer } from "../progress.ts";
-import { parseRegistryAuth } from "../registry-auth.ts";
+import { parseRegistryAuth, readRegistryAuth } from "../registry-auth.ts";
 import { adaptImage, adaptImageSummary } from "../shims.ts";
 import { notYet } from "./missing.ts";
 
@@ -44,6 +44,15 @@ export function imageRoutes(images: Images): Route[] {
     notYet("POST", "/images/{name:.*}/push", "ImagePush"),
     { method: "POST", path: "/images/{name:.*}/tag", operation: "ImageTag", handle: (call) => tag(images, call) },
     notYet("POST", "/images/prune", "ImagePrune"),
+    {
+      method: "POST",
+      path: "/auth",
+      operation: "SystemAuth",
+      async handle({ body, signal }) {
+        await images.logIn(readRegistryAuth(await body.parsed()), signal);
+        return json({ IdentityToken: "", Status: "Login Succeeded" });
+      },
+    },
     {
       method: "DELETE",
       path: "/images/{name:.*}",

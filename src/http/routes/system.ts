@@ -35,7 +35,6 @@ export function systemRoutes(system: System): Route[] {
     { method: "GET", path: "/tsubo/doctor", operation: "TsuboDoctor", handle: async () => json(await system.doctor()) },
     { method: "GET", path: "/tsubo/lag", operation: "TsuboLag", handle: ({ query }) => json(system.lag(query.flag("reset"))) },
     notYet("GET", "/system/df", "SystemDataUsage"),
-    notYet("POST", "/auth", "SystemAuth"),
     notYet("POST", "/session", "Session"),
     notYet("POST", "/grpc", "Grpc"),
     notYet("GET", "/distribution/{name:.*}/json", "DistributionInspect"),

@@ -18,8 +18,8 @@ export interface Authorizer {
 export interface AuthorizerOptions {
   /** The endpoint's URL. */
   registry: URL;
-  /** `repository:library/busybox:pull`. */
-  scope: string;
+  /** `repository:library/busybox:pull`; undefined: none but to be let in. */
+  scope: string | undefined;
   credentials: RegistryAuth | undefined;
   /** Carries a request to a token server out. */
   exchange: (request: Omit<ExchangeRequest, "tls" | "maxBytes">) => Promise<ExchangeResponse>;
@@ -42,7 +42,7 @@ export function openAuthorizer(options: AuthorizerOptions): Authorizer {
     if (header !== undefined && obtainedAtMs - header.obtainedAtMs < REFUSED_WITHIN_MS) return false;
     if (wanted.scheme === "basic") {
       const value = basicValue(credentials);
-      if (value === undefined) throw new NoCredentialsError();
+      if (value === undefined) throw new RefusedError("no basic auth credentials");
       header = { value, obtainedAtMs, renewAtMs: Number.POSITIVE_INFINITY };
       return true;
     }
@@ -65,12 +65,8 @@ export function openAuthorizer(options: AuthorizerOptions): Authorizer {
   };
 }
 
-/** The registry wants a user and none was given; the caller words it. */
-export class NoCredentialsError extends Error {
-  constructor() {
-    super("no basic auth credentials");
-  }
-}
+/** The registry wants a user and none was given, or its token server refused the one it was shown; the caller says what was asked. */
+export class RefusedError extends Error {}
 
 function basicValue(credentials: RegistryAuth | undefined): string | undefined {
   if (!credentials?.username || credentials.password === undefined) return undefined;
@@ -100,28 +96,28 @@ async function requestToken(options: AuthorizerOptions, challenge: Challenge): P
 
 type TokenRequest = Omit<ExchangeRequest, "tls" | "maxBytes">;
 
-function tokenRequest(realm: URL, challenge: Challenge, scope: string, credentials: RegistryAuth | undefined): TokenRequest {
+function tokenRequest(realm: URL, challenge: Challenge, scope: string | undefined, credentials: RegistryAuth | undefined): TokenRequest {
   const url = new URL(realm);
   const service = challenge.parameters.get("service");
   if (service !== undefined) url.searchParams.set("service", service);
-  url.searchParams.append("scope", scope);
+  if (scope !== undefined) url.searchParams.append("scope", scope);
   const basic = basicValue(credentials);
   if (basic !== undefined) url.searchParams.set("account", credentials?.username ?? "");
   return { method: "GET", url: url.href, headers: basic === undefined ? {} : { authorization: basic } };
 }
 
-function refreshRequest(realm: URL, challenge: Challenge, scope: string, identityToken: string): TokenRequest {
+function refreshRequest(realm: URL, challenge: Challenge, scope: string | undefined, identityToken: string): TokenRequest {
   const body = new URLSearchParams({
     grant_type: "refresh_token",
     refresh_token: identityToken,
     service: challenge.parameters.get("service") ?? "",
     client_id: CLIENT_ID,
-    scope,
+    ...(scope === undefined ? {} : { scope }),
   });
   return { method: "POST", url: realm.href, headers: { "content-type": "application/x-www-form-urlencoded" }, body: body.toString() };
 }
 
-function tokenRefused(response: ExchangeResponse, distrusted: string | undefined): EngineError {
+function tokenRefused(response: ExchangeResponse, distrusted: string | undefined): Error {
   const host = new URL(response.url).host;
   if (distrusted !== undefined) {
     return new EngineError(
@@ -129,9 +125,8 @@ function tokenRefused(response: ExchangeResponse, distrusted: string | undefined
       `the token server ${distrusted} does not belong to the registry, so it got no credentials, and it refused to go without`,
     );
   }
-  const kind =
-    response.status === 401 ? "unauthorized: incorrect username or password" : `the token server ${host} answered ${response.status}`;
-  return new EngineError("system", kind);
+  if (response.status === 401) return new RefusedError("unauthorized: incorrect username or password");
+  return new EngineError("system", `the token server ${host} answered ${response.status}`);
 }
 
 function readToken(response: ExchangeResponse, realm: URL): { token: string; lifetimeS: number } {

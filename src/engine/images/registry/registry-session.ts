@@ -1,3 +1,4 @@
+import { STATUS_CODES } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { EngineError, messageOf } from "../../../base/errors.ts";
@@ -7,7 +8,7 @@ import { digestOf } from "../../../store/blobs.ts";
 import type { RegistryAuth } from "../images.ts";
 import type { RegistrySettings } from "../open-images.ts";
 import { isDigest, type Reference } from "../reference.ts";
-import { NoCredentialsError, openAuthorizer, type Authorizer } from "./authorizer.ts";
+import { openAuthorizer, RefusedError, type Authorizer } from "./authorizer.ts";
 import type { Endpoint } from "./endpoints.ts";
 import type { ExchangeRequest, ExchangeResponse, SerializedResponse } from "./exchange.ts";
 import { ACCEPTED_TYPES, MAX_MANIFEST_BYTES } from "./manifest.ts";
@@ -23,6 +24,8 @@ export interface RegistrySession {
   readonly endpoint: Endpoint;
   /** Finds out that a registry is there and whom it lets in. Rejects with Docker's `Get "…/v2/": …`. */
   ping: (signal?: AbortSignal) => Promise<void>;
+  /** Whether it lets the user in; rejects when not. */
+  logIn: (signal?: AbortSignal) => Promise<void>;
   /** The digest of what a tag or digest names, when the registry has it and says so; otherwise undefined. */
   resolve: (tagOrDigest: string, signal?: AbortSignal) => Promise<string | undefined>;
   getManifest: (tagOrDigest: string, signal?: AbortSignal) => Promise<{ bytes: Buffer; digest: string; contentType: string | undefined }>;
@@ -36,6 +39,7 @@ export interface RegistrySession {
 }
 
 export interface SessionOptions {
+  /** Without a path: for logging in only. */
   reference: Reference;
   endpoint: Endpoint;
   auth: RegistryAuth | undefined;
@@ -52,6 +56,7 @@ export function openSession(options: SessionOptions): RegistrySession {
   const registry = new URL(endpoint.baseUrl);
   const repositoryUrl = `${endpoint.baseUrl}/v2/${reference.path}`;
   const tls: TlsSettings = { host: registry.host, insecure: endpoint.insecureTls, certificateFolders: options.settings.certificateFolders };
+  const credentials = endpoint.isMirror ? undefined : credentialsFor(reference.domain, options.auth);
   let authorizer: Authorizer | undefined;
 
   const send = async (request: Omit<ExchangeRequest, "tls" | "maxBytes">, signal?: AbortSignal): Promise<ExchangeResponse> => {
@@ -70,8 +75,8 @@ export function openSession(options: SessionOptions): RegistrySession {
   const authorizerFor = (signal?: AbortSignal): Authorizer =>
     (authorizer ??= openAuthorizer({
       registry,
-      scope: `repository:${reference.path}:pull`,
-      credentials: endpoint.isMirror ? undefined : credentialsFor(reference.domain, options.auth),
+      scope: reference.path === "" ? undefined : `repository:${reference.path}:pull`,
+      credentials,
       exchange: (request) => send(request, signal),
     }));
 
@@ -90,34 +95,46 @@ export function openSession(options: SessionOptions): RegistrySession {
       if (response.status !== 401 || !(await authorization.answer(response))) return response;
       return await attempt();
     } catch (error) {
-      if (!(error instanceof NoCredentialsError)) throw error;
-      const verb = method === "HEAD" ? "Head" : "Get";
-      throw new EngineError("system", `${verb} "${url}": ${error.message}`, { cause: error });
+      throw refused(method, url, error, "system");
     }
   };
-  const askWell = async (url: string, headers: Record<string, string>, signal?: AbortSignal): Promise<ExchangeResponse> => {
-    const response = await ask("GET", url, headers, signal);
-    if (response.status !== 200) throw pullError(response, reference);
-    return response;
-  };
-
   const withWayOut = (error: unknown): never => {
     const isDistrusted = /server gave HTTP response to HTTPS client|failed to verify certificate/.test(messageOf(error));
     if (!isDistrusted || endpoint.isMirror || endpoint.insecureTls) throw error;
     const advice = `to use this registry all the same, start the daemon with --insecure-registry ${registry.host}, or put its authority's certificate into certs.d`;
     throw new EngineError("system", `${messageOf(error)}: ${advice}`, { cause: error });
   };
+  const greetingUrl = `${endpoint.baseUrl}/v2/`;
+  const greet = (signal?: AbortSignal): Promise<ExchangeResponse> =>
+    send({ method: "GET", url: greetingUrl, headers: authorizerFor(signal).headers() }, signal).catch(withWayOut);
+  const askWell = async (url: string, headers: Record<string, string>, signal?: AbortSignal): Promise<ExchangeResponse> => {
+    const response = await ask("GET", url, headers, signal);
+    if (response.status !== 200) throw pullError(response, reference);
+    return response;
+  };
 
   return {
     endpoint,
     async ping(signal) {
-      const response = await send({ method: "GET", url: `${endpoint.baseUrl}/v2/`, headers: {} }, signal).catch(withWayOut);
+      const response = await greet(signal);
       try {
         if (response.status === 401) await authorizerFor(signal).answer(response);
       } catch (error) {
-        // Said by the request that needs them.
-        if (!(error instanceof NoCredentialsError)) throw error;
+        // That there is no password is said by the request that needs one.
+        if (!(error instanceof RefusedError) || credentials !== undefined) throw refused("GET", greetingUrl, error, "system");
       }
+    },
+    async logIn(signal) {
+      let response = await greet(signal);
+      try {
+        if (response.status === 401 && (await authorizerFor(signal).answer(response))) response = await greet(signal);
+      } catch (error) {
+        throw refused("GET", greetingUrl, error, "unauthorized");
+      }
+      const { status } = response;
+      if (status === 200) return;
+      const why = `${status} ${STATUS_CODES[status] ?? ""}`.trimEnd();
+      throw new EngineError(status === 401 ? "unauthorized" : "system", `login attempt to ${greetingUrl} failed with status: ${why}`);
     },
     async resolve(tagOrDigest, signal) {
       try {
@@ -156,6 +173,12 @@ export function openSession(options: SessionOptions): RegistrySession {
     blobRequest: (digest) => ({ url: `${repositoryUrl}/blobs/${digest}`, headers: authorizerFor().headers(), tls }),
     answerChallenge: (headers, signal) => authorizerFor(signal).answer({ url: repositoryUrl, status: 401, headers, body: Buffer.alloc(0) }),
   };
+}
+
+/** A refusal with what was asked, in Docker's words; other errors as they are. */
+function refused(method: "GET" | "HEAD", url: string, error: unknown, kind: "system" | "unauthorized"): unknown {
+  if (!(error instanceof RefusedError)) return error;
+  return new EngineError(kind, `${method === "HEAD" ? "Head" : "Get"} "${url}": ${error.message}`, { cause: error });
 }
 
 /** Small requests are repeated when the registry or the way to it stumbles. */

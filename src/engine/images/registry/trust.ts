@@ -50,7 +50,7 @@ export function credentialsFor(domain: string, auth: RegistryAuth | undefined): 
 }
 
 /** Docker Hub goes by several names. */
-function canonicalHost(host: string): string {
+export function canonicalHost(host: string): string {
   return ["index.docker.io", "registry-1.docker.io", "registry.hub.docker.com"].includes(host) ? "docker.io" : host.toLowerCase();
 }
 
