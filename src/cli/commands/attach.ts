@@ -31,7 +31,7 @@ export const command: Command = {
       tty: container.Tty,
       detachKeys: flags.text("detach-keys") || config.detachKeys,
     });
-    if (container.Tty && isTerminal(1)) followTerminalSize(client, { container: id });
+    if (container.Tty && isTerminal(1)) followTerminalSize(client, { container: id }, { redraw: true });
     if ((await streams.ended) === "detached") throw new CommandFailure("read escape sequence");
     return exit;
   },

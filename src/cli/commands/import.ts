@@ -1,4 +1,4 @@
-import { createReadStream, openSync } from "node:fs";
+import { createReadStream, fstatSync, openSync } from "node:fs";
 import type { Command } from "../command.ts";
 import { CommandFailure } from "../failure.ts";
 import { showProgress } from "../output/progress.ts";
@@ -38,10 +38,13 @@ export const command: Command = {
 };
 
 function openFile(file: string): NodeJS.ReadableStream {
+  let descriptor;
   try {
-    return createReadStream(file, { fd: openSync(file, "r") });
+    descriptor = openSync(file, "r");
   } catch (error) {
     const why = codeOf(error) === "ENOENT" ? "no such file or directory" : messageOf(error);
     throw new CommandFailure(`open ${file}: ${why}`, 1, { cause: error });
   }
+  if (fstatSync(descriptor).isDirectory()) throw new CommandFailure(`read ${file}: is a directory: name an archive of files`);
+  return createReadStream(file, { fd: descriptor });
 }

@@ -24,7 +24,7 @@ export const command: Command = {
     }
     const port = parsePort(wanted);
     const found = published.filter((each) => each.port === port);
-    if (found.length === 0) throw new CommandFailure(`Error: No public port '${port}' published for ${name}`);
+    if (found.length === 0) throw new CommandFailure(`Error: No public port '${wanted}' published for ${name}`);
     print(found.map(({ address }) => `${address}\n`).join(""));
   },
 };

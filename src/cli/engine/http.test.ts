@@ -168,5 +168,5 @@ test("a source that fails breaks the request off", async () => {
     })(),
   );
   await expect(answerTo(open(), { ...get, method: "POST", stream })).rejects.toThrow("the disk is gone");
-  await expect.poll(() => complete).toEqual([false]);
+  await expect.poll(() => complete, { timeout: 10_000 }).toEqual([false]);
 });

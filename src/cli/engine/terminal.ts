@@ -28,15 +28,20 @@ export function terminalSize(): readonly [height: number, width: number] {
   return isTTY ? [rows, columns] : [0, 0];
 }
 
-/** Sets a container's or an exec's terminal to our size, now and whenever ours changes. */
-export function followTerminalSize(client: Client, target: { container: string } | { exec: string }): void {
-  const resize = async (): Promise<void> => {
-    const [h, w] = terminalSize();
-    if (h === 0 && w === 0) return;
+/**
+ * Sets a container's or an exec's terminal to our size, now and whenever ours changes. `redraw` makes it another size first: a program that
+ * runs already sees a change only so, and draws itself anew.
+ */
+export function followTerminalSize(client: Client, target: { container: string } | { exec: string }, { redraw = false } = {}): void {
+  const resize = async (more = 0): Promise<void> => {
+    const [height, width] = terminalSize();
+    if (height === 0 && width === 0) return;
+    const [h, w] = [height + more, width + more];
     const path = "container" in target ? `/containers/${target.container}/resize` : `/exec/${target.exec}/resize`;
     await client.text("POST", path, { query: { h, w } });
   };
   const first = async (): Promise<void> => {
+    if (redraw) await resize(1).catch(() => undefined);
     for (let attempt = 0; attempt <= RESIZE_TRIES; attempt += 1) {
       try {
         await resize();

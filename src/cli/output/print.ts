@@ -1,4 +1,4 @@
-import { codeOf } from "../../base/errors.ts";
+import { codeOf, messageOf } from "../../base/errors.ts";
 import { writeSync } from "node:fs";
 import { isatty } from "node:tty";
 
@@ -39,7 +39,8 @@ export function writeAll(descriptor: 1 | 2, data: Uint8Array): void {
     } catch (error) {
       const code = codeOf(error);
       if (code === "EPIPE") process.exit(EXIT_SIGPIPE);
-      if (code !== "EAGAIN") throw error;
+      if (code !== "EAGAIN")
+        throw new Error(`write ${descriptor === STDOUT ? "/dev/stdout" : "/dev/stderr"}: ${messageOf(error)}`, { cause: error });
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, FULL_PIPE_PAUSE_MS);
     }
   }
