@@ -7,7 +7,7 @@ import type { Answer, Output } from "./call.ts";
 import { failureOf } from "./status.ts";
 
 /** Writes every answer but a session. */
-export async function writeAnswer(response: ServerResponse, answer: Exclude<Answer, { kind: "session" }>): Promise<void> {
+export async function writeAnswer(response: ServerResponse, answer: Exclude<Answer, { kind: "session" | "handOver" }>): Promise<void> {
   switch (answer.kind) {
     case "json":
       return writeWhole(response, answer.status, "application/json", `${encodeJson(answer.value)}\n`);

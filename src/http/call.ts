@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders } from "node:http";
 import type { Duplex } from "node:stream";
 
+import type { ClientConnection } from "../engine/containers/containers.ts";
 import type { ApiVersion } from "../api/versions.ts";
 import type { Body } from "./body.ts";
 import type { Query } from "./query.ts";
@@ -13,6 +14,8 @@ export interface Call {
   readonly query: Query;
   readonly headers: IncomingHttpHeaders;
   readonly body: Body;
+  /** The client asked to have the connection for itself (`Upgrade`). */
+  readonly upgrades: boolean;
   /** Aborted when the client is gone or the daemon stops. */
   readonly signal: AbortSignal;
 }
@@ -28,7 +31,9 @@ export type Answer =
    */
   | { kind: "stream"; contentType: string; write: (output: Output) => Promise<void> }
   /** The connection itself becomes the stdio of a container or exec. */
-  | { kind: "session"; contentType: string; stream: Duplex };
+  | { kind: "session"; contentType: string; stream: Duplex }
+  /** The connection is given to another process, with the answer's head for it to write. Only where the client `upgrades`. */
+  | { kind: "handOver"; contentType: string; handOver: (connection: ClientConnection) => Promise<void> };
 
 export interface Output {
   /** Sends the head now. */

@@ -2,33 +2,40 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 
+import { ClientGone } from "./answer.ts";
+
 /**
  * Turns a connection into the stdio of a container or exec.
  *
  * Two ways in. With `Upgrade: tcp` (every client of today) Node's `upgrade` event gives the socket and the bytes that came after the head,
  * among them the request's body, which is read by hand (`readUpgradeBody`). Without it (clients from before 2015, curl) the parser is
- * taken off the socket. Both ways end in `joinStreams`: bytes flow both ways with backpressure until the target ends; either side may end
- * its half and still get the other's.
+ * taken off the socket. Two ways on: bytes flow both ways through us, with backpressure, until the target ends, and either side may end
+ * its half and still get the other's (`startSession`); or the connection itself is given away (`seizeSocket`).
  */
-export function startSession(session: NewSession): void {
-  const { socket, upgraded, contentType, headers, stream, signal } = session;
+export function startSession(socket: Socket, head: string, stream: Duplex, signal: AbortSignal): void {
+  socket.write(head, "latin1");
+  joinStreams(socket, stream, signal);
+}
+
+/** The answer that makes a connection a session's. */
+export function sessionHead(upgraded: boolean, contentType: string, headers: [string, string][]): string {
   const head = upgraded
     ? ["HTTP/1.1 101 UPGRADED", `Content-Type: ${contentType}`, "Connection: Upgrade", "Upgrade: tcp"]
     : ["HTTP/1.1 200 OK", "Content-Type: application/vnd.docker.raw-stream"];
   const rest = headers.map(([name, value]) => `${name}: ${value}`);
-  socket.write(`${[...head, ...rest].join("\r\n")}\r\n\r\n`, "latin1");
-  joinStreams(socket, stream, signal);
+  return `${[...head, ...rest].join("\r\n")}\r\n\r\n`;
 }
 
-interface NewSession {
-  socket: Socket;
-  /** 101, else 200. */
-  upgraded: boolean;
-  contentType: string;
-  headers: [string, string][];
-  stream: Duplex;
-  /** Ends the session when the daemon stops. */
-  signal: AbortSignal;
+/** Stops reading from a connection that is to be given away: its descriptor, and what was read from it already. */
+export function seizeSocket(socket: Socket): { descriptor: number; early: Buffer } {
+  // There is no public way (as of Node 24); e2e/attach.e2e.ts pins that this one works.
+  const { _handle: handle } = socket as Socket & { _handle?: { fd: number; readStop(): void } | null };
+  if (!handle) throw new ClientGone();
+  handle.readStop();
+  const early: Buffer[] = [];
+  // A socket without an encoding gives Buffers.
+  for (let chunk = socket.read() as Buffer | null; chunk !== null; chunk = socket.read() as Buffer | null) early.push(chunk);
+  return { descriptor: handle.fd, early: Buffer.concat(early) };
 }
 
 /** How long a client may keep its half open after the target has ended. */

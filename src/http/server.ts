@@ -8,7 +8,7 @@ import { ClientGone, writeAnswer, writeError } from "./answer.ts";
 import { openBody } from "./body.ts";
 import type { Call, Route } from "./call.ts";
 import { refuseBrowsers } from "./guard.ts";
-import { startSession, takeSocket } from "./hijack.ts";
+import { seizeSocket, sessionHead, startSession, takeSocket } from "./hijack.ts";
 import { type Host, listen, parseHost } from "./listen.ts";
 import { parseQuery } from "./query.ts";
 import { makeRouter, parseTarget, type Router, type Target } from "./router.ts";
@@ -151,16 +151,24 @@ async function serve(serving: Serving, request: IncomingMessage, response: Serve
       query: parseQuery(target.query),
       headers: request.headers,
       body: openBody(request, source),
+      upgrades: head !== undefined,
       signal,
     };
     const answer = await found.route.handle(call);
-    if (answer.kind !== "session") return await writeAnswer(response, answer);
+    if (answer.kind !== "session" && answer.kind !== "handOver") return await writeAnswer(response, answer);
     const upgraded = head !== undefined;
+    const sessionHeader = sessionHead(upgraded, answer.contentType, headersOf(serving.version));
+    if (answer.kind === "handOver") {
+      await answer.handOver({ head: sessionHeader, ...seizeSocket(socket) });
+      // Our descriptor of it goes, the connection does not.
+      socket.destroy();
+      return;
+    }
     if (upgraded) response.detachSocket(socket);
     else takeSocket(request, response);
     response.off("close", over);
     socket.on("close", over);
-    startSession({ socket, upgraded, contentType: answer.contentType, headers: headersOf(serving.version), stream: answer.stream, signal });
+    startSession(socket, sessionHeader, answer.stream, signal);
   } catch (error) {
     if (error instanceof ClientGone || signal.aborted) response.destroy();
     else

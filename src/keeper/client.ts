@@ -5,7 +5,17 @@ import { EngineError, messageOf } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import { openPidfd } from "../kernel/pidfd.ts";
 import { Holds } from "./client-holds.ts";
-import type { AttachOptions, ContainerSpec, ExecSpec, Keeper, KeeperEvent, KeptContainer, Target, TerminalSize } from "./keeper.ts";
+import type {
+  AttachOptions,
+  ClientConnection,
+  ContainerSpec,
+  ExecSpec,
+  Keeper,
+  KeeperEvent,
+  KeptContainer,
+  Target,
+  TerminalSize,
+} from "./keeper.ts";
 import { connectOnce, connectOrLaunch, type LaunchOptions } from "./launch.ts";
 import {
   decodeError,
@@ -103,6 +113,14 @@ class KeeperClient implements KeeperHandle {
       await new Promise((resolve) => setTimeout(resolve, ATTACH_PAUSE_MS));
     }
     throw new EngineError("unavailable", "the keeper does not take the connection; try again");
+  }
+
+  async handOver(target: Target, { stdin, stdout, stderr }: AttachOptions, connection: ClientConnection): Promise<void> {
+    const { descriptor, head, early } = connection;
+    const options = { stdin, stdout, stderr };
+    const params = { target, options, daemonPid: process.pid, descriptor, head, early: early.toString("base64") };
+    // Not a request that may be sent twice.
+    await this.#send(await this.#connected(), "handOver", params);
   }
 
   async resize(target: Target, size: TerminalSize): Promise<void> {

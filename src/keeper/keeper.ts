@@ -27,6 +27,13 @@ export interface Keeper {
    */
   attach(target: Target, options: AttachOptions): Promise<Duplex>;
 
+  /**
+   * The same for a client whose connection the keeper takes over: what passes does not pass through the daemon, and goes on when the daemon
+   * does not. The caller stops reading from it before, and closes its own descriptor (without a shutdown) when this has resolved; when it
+   * rejects, nothing was written to the client.
+   */
+  handOver(target: Target, options: AttachOptions, connection: ClientConnection): Promise<void>;
+
   /** Sets the size of a target's terminal. */
   resize(target: Target, size: TerminalSize): Promise<void>;
 
@@ -117,6 +124,15 @@ export interface AttachOptions {
   stdin: boolean;
   stdout: boolean;
   stderr: boolean;
+}
+
+export interface ClientConnection {
+  /** The daemon's descriptor of a stream socket. */
+  descriptor: number;
+  /** What is written to the client before anything else. */
+  head: string;
+  /** What the daemon has read from it already. */
+  early: Buffer;
 }
 
 /** How a target ended. */

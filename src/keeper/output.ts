@@ -8,6 +8,8 @@ import type { Origin } from "./log-writer.ts";
 
 /** How much is looked at in one turn: at worst, of two-byte lines, 4 ms of work. */
 export const TURN_BYTES = 64 * 1024;
+/** What keeps coming in smaller pieces than this is let gather for a millisecond: a flood of short writes would cost a turn each. */
+const GATHER_BYTES = TURN_BYTES / 2;
 /** How long an unfinished line stays in the pipe before it is taken into memory. */
 const HOLD_MS = 1000;
 
@@ -40,6 +42,7 @@ export class Output {
   readonly #sink: OutputSink;
   readonly #tools: OutputTools;
   readonly #release: () => void;
+  readonly #edges: ((wanted: boolean) => void) | undefined;
   /** Looks before it takes. */
   readonly #peeks: boolean;
   #unconfirmed: UnfinishedWrite | undefined;
@@ -47,6 +50,7 @@ export class Output {
   #carry: Buffer = Buffer.alloc(0);
   /** How many bytes at the head of the pipe the clients have had. */
   #forwardedBytes = 0;
+  #lookedAtBytes = 0;
   /** Something happened since the last look. */
   #ready = false;
   #hungUp = false;
@@ -55,18 +59,29 @@ export class Output {
   #pumping = false;
   #drains = false;
   #released = false;
+  #listens = true;
   #hold: NodeJS.Timeout | undefined;
   readonly #end = Promise.withResolvers<void>();
 
-  /** `release` is called once, when the descriptor is not read any more. */
+  /**
+   * `release` is called once, when the descriptor is not read any more; `edges`, if there, when the poller's edges are of no use for a while, and
+   * when they are again.
+   */
   constructor(
-    source: { descriptor: number; kind: "pipe" | "terminal"; stream: OutputStream; release: () => void },
+    source: {
+      descriptor: number;
+      kind: "pipe" | "terminal";
+      stream: OutputStream;
+      release: () => void;
+      edges?: (wanted: boolean) => void;
+    },
     sink: OutputSink,
     tools: OutputTools,
   ) {
     this.#descriptor = source.descriptor;
     this.#stream = source.stream;
     this.#release = source.release;
+    this.#edges = source.edges;
     this.#sink = sink;
     this.#tools = tools;
     this.#peeks = source.kind === "pipe" && sink.log !== undefined;
@@ -110,17 +125,25 @@ export class Output {
 
   async #pump(): Promise<void> {
     this.#pumping = true;
+    let turns = 0;
     try {
       while (this.#ready && !this.#released) {
         this.#ready = false;
         const outcome = await this.#turn();
-        if (outcome === "waiting") continue;
-        if (outcome === "more") {
-          this.#ready = true;
-          // One turn per output, then the others'.
-          await new Promise<void>((resolve) => setImmediate(resolve));
+        if (outcome === "waiting") {
+          this.#listen(true);
+          turns = 0;
           continue;
         }
+        if (outcome === "more") {
+          this.#ready = true;
+          turns += 1;
+          if (turns > 1) this.#listen(false);
+          if (turns > 1 && this.#lookedAtBytes < GATHER_BYTES && !this.#finishing) await gather();
+          else await othersTurn();
+          continue;
+        }
+        this.#listen(true);
         if (outcome === "ended") this.close();
         this.#drains = outcome === "abandoned";
         this.#end.resolve();
@@ -139,6 +162,7 @@ export class Output {
     const chunk = new Chunk(this.#tools.buffers);
     try {
       const size = this.#look(chunk.buffer);
+      this.#lookedAtBytes = size ?? 0;
       if (size !== undefined && size > 0 && this.#takeConfirmed(chunk.buffer.subarray(0, size))) return "more";
       if (size === undefined && !this.#finishing) return "waiting";
       const bytes = chunk.buffer.subarray(0, size ?? 0);
@@ -188,7 +212,7 @@ export class Output {
 
   /** Reads what there is: in a pipe all at its head, which stays there; else the next bytes, taken. */
   #look(room: Buffer): number | undefined {
-    if (!this.#peeks) return readSome(this.#descriptor, room);
+    if (!this.#peeks) return readAll(this.#descriptor, room);
     const { scratch } = this.#tools;
     const size = tee(this.#descriptor, scratch.writer, room.length);
     for (let read = 0; size !== undefined && read < size;) read += readSome(scratch.reader, room.subarray(read)) ?? 0;
@@ -205,6 +229,13 @@ export class Output {
     return true;
   }
 
+  /** Whether edges are of use: not while there is more to read anyway. */
+  #listen(wanted: boolean): void {
+    if (this.#listens === wanted || this.#released) return;
+    this.#listens = wanted;
+    this.#edges?.(wanted);
+  }
+
   #drain(): void {
     const chunk = new Chunk(this.#tools.buffers);
     for (let size: number | undefined = 1; size !== undefined && !this.#released;) {
@@ -213,4 +244,24 @@ export class Output {
     }
     chunk.release();
   }
+}
+
+/** Reads as much as there is room for, or is there; undefined where that is nothing (yet), 0 at the end. */
+function readAll(descriptor: number, room: Buffer): number | undefined {
+  let size = 0;
+  while (size < room.length) {
+    const read = readSome(descriptor, room.subarray(size));
+    if (read === undefined || read === 0) return size > 0 ? size : read;
+    size += read;
+  }
+  return size;
+}
+
+function gather(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 1));
+}
+
+/** One turn per output, then the others'. */
+function othersTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }

@@ -35,6 +35,11 @@ export interface Methods {
   pause: { params: { containerId: string }; result: null };
   unpause: { params: { containerId: string }; result: null };
   forgetContainer: { params: { containerId: string }; result: null };
+  /** The keeper copies the descriptor out of the daemon. `early` is base64. */
+  handOver: {
+    params: { target: Target; options: AttachOptions; daemonPid: number; descriptor: number; head: string; early: string };
+    result: null;
+  };
   list: { params: Record<string, never>; result: WireContainer[] };
   /**
    * First thing on a connection: how those ended that the daemon holds a pidfd for, and its descriptors of their terminals. With it a new

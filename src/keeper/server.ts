@@ -1,9 +1,10 @@
 import { closeSync, mkdirSync, openSync, rmSync } from "node:fs";
-import { createServer, type Server, type Socket } from "node:net";
+import { createServer, type Server, Socket } from "node:net";
 import { EngineError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import { lockFile } from "../kernel/file-lock.ts";
 import { createPipe } from "../kernel/fifo.ts";
+import { copyDescriptor, openPidfd } from "../kernel/pidfd.ts";
 import { openPoller } from "../kernel/poller.ts";
 import { openReaper } from "../kernel/reaper.ts";
 import { openRuntimes, type RuntimeWays } from "../kernel/runtime.ts";
@@ -74,6 +75,7 @@ export async function serveKeeper(options: KeeperServerOptions): Promise<"ended"
     pause: ({ containerId }) => containers.pause(containerId).then(nothing),
     unpause: ({ containerId }) => containers.unpause(containerId).then(nothing),
     forgetContainer: ({ containerId }) => containers.forget(containerId).then(nothing),
+    handOver: (params) => nothing(takeOver(params)),
     list: () => containers.list(),
     report: (report) => nothing(adoption.settle(report)),
     acknowledge: ({ execs }) => nothing(containers.acknowledge(execs)),
@@ -96,10 +98,20 @@ export async function serveKeeper(options: KeeperServerOptions): Promise<"ended"
   };
 
   const sockets = new Set<Socket>();
-  const server = createServer({ allowHalfOpen: true }, (socket) => {
+  const follow = (socket: Socket): void => {
     sockets.add(socket);
     socket.on("close", () => sockets.delete(socket));
     socket.on("error", () => undefined); // "close" follows
+  };
+  const takeOver = ({ target, options: asked, daemonPid, descriptor, head, early }: Methods["handOver"]["params"]): void => {
+    const socket = takeConnection(daemonPid, descriptor);
+    follow(socket);
+    socket.write(head);
+    if (early !== "") socket.unshift(Buffer.from(early, "base64"));
+    containers.attach(target, socket, asked);
+  };
+  const server = createServer({ allowHalfOpen: true }, (socket) => {
+    follow(socket);
     void serve(socket);
   });
   const serve = async (socket: Socket): Promise<void> => {
@@ -147,6 +159,16 @@ function openContext(options: KeeperServerOptions, emit: (event: KeeperEvent) =>
     runtimeFor: openRuntimes({ reaper, stateRoot: places.runtimeState, seccompFolder: places.seccompFilters, ways }),
     emit,
   };
+}
+
+/** A client's connection, out of the daemon's hands. */
+function takeConnection(daemonPid: number, descriptor: number): Socket {
+  const daemon = openPidfd(daemonPid);
+  try {
+    return new Socket({ fd: copyDescriptor(daemon, descriptor), readable: true, writable: true, allowHalfOpen: true });
+  } finally {
+    closeSync(daemon);
+  }
 }
 
 /** Listens on a socket that only root can use. */

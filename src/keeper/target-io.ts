@@ -141,8 +141,10 @@ export class TargetIo {
       poller.unwatch(descriptor);
       closeSync(descriptor);
     };
+    const edges = (wanted: boolean): void => (wanted ? poller.resume(descriptor) : poller.pause(descriptor));
     const output = new Output(
-      { descriptor, kind, stream, release },
+      // A terminal's edges tell of its input, too.
+      { descriptor, kind, stream, release, ...(kind === "pipe" ? { edges } : {}) },
       {
         forward: (from, bytes, chunk) => this.#forward(from, bytes, chunk),
         log: log && ((from, bytes, origin) => log.write(from, bytes, origin)),

@@ -14,6 +14,12 @@ export interface Poller extends Disposable {
   /** Calls back on each edge; one callback per descriptor. Forget it with `unwatch` before the descriptor is closed. */
   watch(descriptor: number, callback: (ready: Readiness) => void): void;
   unwatch(descriptor: number): void;
+  /**
+   * Says nothing about a descriptor, but that its other end was closed, until `resume`, which calls back at once when it is ready then. For one
+   * that is read without waiting: under a flood every write into a pipe would wake two threads of ours for nothing.
+   */
+  pause(descriptor: number): void;
+  resume(descriptor: number): void;
 }
 
 export interface Readiness {
@@ -31,6 +37,8 @@ const EPOLLET = 0x8000_0000;
 const EPOLL_CLOEXEC = 0o2_000_000;
 const CTL_ADD = 1;
 const CTL_DEL = 2;
+const CTL_MOD = 3;
+const BOTH_WAYS = EPOLLIN + EPOLLOUT + EPOLLET;
 const EFD_FLAGS = 0o2_004_000;
 
 /** `struct epoll_event` is packed on x86-64 only. */
@@ -51,9 +59,9 @@ export function openPoller(): Poller {
   const events = Buffer.alloc(EVENT_BYTES * EVENTS_PER_WAIT);
   let closed = false;
 
-  const control = (operation: number, descriptor: number): void => {
+  const control = (operation: number, descriptor: number, interest = BOTH_WAYS): void => {
     const event = Buffer.alloc(EVENT_BYTES);
-    event.writeUInt32LE(EPOLLIN + EPOLLOUT + EPOLLET, 0);
+    event.writeUInt32LE(interest, 0);
     event.writeInt32LE(descriptor, DATA_OFFSET);
     checked("epoll_ctl", epollControl(set, operation, descriptor, event), `descriptor ${descriptor}`);
   };
@@ -91,6 +99,8 @@ export function openPoller(): Poller {
     unwatch: (descriptor) => {
       if (callbacks.delete(descriptor)) control(CTL_DEL, descriptor);
     },
+    pause: (descriptor) => control(CTL_MOD, descriptor, EPOLLET),
+    resume: (descriptor) => control(CTL_MOD, descriptor),
     [Symbol.dispose]: () => {
       closed = true;
       const one = Buffer.alloc(8);

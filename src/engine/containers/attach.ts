@@ -1,6 +1,7 @@
 import { Duplex, PassThrough } from "node:stream";
 
 import { EngineError } from "../../base/errors.ts";
+import type { ClientConnection } from "../../keeper/keeper.ts";
 import { paths } from "../../store/roots.ts";
 import { readLogs, type LogsRequest } from "../logs/logs.ts";
 import { statusOf, type Container } from "./container.ts";
@@ -19,14 +20,21 @@ export async function attach(context: ContainerContext, name: string, request: A
   if (status === "paused") throw new EngineError("conflict", `container ${name} is paused, unpause the container before attach`);
   if (status === "restarting") throw new EngineError("conflict", `container ${name} is restarting, wait until the container is running`);
 
-  const { tty } = { tty: container.config.Tty };
+  const tty = container.config.Tty;
   const past = request.logs ? pastOutput(context, container, request) : undefined;
   if (!request.stream) return { tty, stream: Duplex.from({ readable: past ?? emptyOutput(), writable: new PassThrough().resume() }) };
 
-  const live = await context.keeper.attach(
-    { containerId: container.id },
-    { stdin: request.stdin && container.config.OpenStdin, stdout: request.stdout, stderr: request.stderr },
-  );
+  const target = { containerId: container.id };
+  const streams = { stdin: request.stdin && container.config.OpenStdin, stdout: request.stdout, stderr: request.stderr };
+  // Detach keys are watched here, and what was said before comes from here.
+  if (request.canHandOver && past === undefined && !(tty && request.stdin)) {
+    const handOver = async (connection: ClientConnection): Promise<void> => {
+      await context.keeper.handOver(target, streams, connection);
+      publishContainerEvent(context, container, "attach");
+    };
+    return { tty, handOver };
+  }
+  const live = await context.keeper.attach(target, streams);
   publishContainerEvent(context, container, "attach");
   const stream = past === undefined ? live : Duplex.from({ readable: concatenated(past, live), writable: live });
   if (!tty || !request.stdin) return { tty, stream };

@@ -1,6 +1,7 @@
 import type { Duplex } from "node:stream";
 
 import type { CreateBody, ExecConfig, ExecStart } from "../../api/container-config.ts";
+import type { ClientConnection } from "../../keeper/keeper.ts";
 import type { LogsRequest } from "../logs/logs.ts";
 
 /**
@@ -44,19 +45,18 @@ export interface Containers {
 
   execCreate(name: string, config: ExecConfig): Promise<{ Id: string }>;
   /** Attached start: the session carries the exec's stdio. */
-  execStart(execId: string, options: ExecStart): Promise<Session | undefined>;
+  execStart(execId: string, options: ExecStart): Promise<Extract<Session, { stream: unknown }> | undefined>;
   execInspect(execId: string): Record<string, unknown>;
   execResize(execId: string, size: { rows: number; columns: number }): Promise<void>;
 }
 
 /**
- * A client joined to a target's stdio. `stream` reads wire format (8-byte-header frames, or raw bytes on a tty) and takes stdin; its end
- * is the target's end. The HTTP layer pipes it to the socket.
+ * A client joined to a target's stdio, in one of two ways. `stream` reads wire format (8-byte-header frames, or raw bytes on a tty) and
+ * takes stdin; its end is the target's end; the HTTP layer pipes it to the socket. `handOver` takes the socket itself.
  */
-export interface Session {
-  tty: boolean;
-  stream: Duplex;
-}
+export type Session = { tty: boolean } & ({ stream: Duplex } | { handOver: (connection: ClientConnection) => Promise<void> });
+
+export type { ClientConnection } from "../../keeper/keeper.ts";
 
 export interface AttachRequest {
   logs: boolean;
@@ -66,6 +66,8 @@ export interface AttachRequest {
   stderr: boolean;
   /** Undefined: ctrl-p,ctrl-q. */
   detachKeys: string | undefined;
+  /** The caller can give the client's connection away. */
+  canHandOver: boolean;
 }
 
 export interface ListOptions {

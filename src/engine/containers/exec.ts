@@ -31,7 +31,11 @@ export async function execCreate(context: ContainerContext, name: string, config
  * `POST /exec/{id}/start`. Attached: the session is there before the process is, so that nothing it says is lost; a process that cannot be
  * made says so in the stream, as Docker does, and its exit code tells the CLI. Detached: such an error is the answer.
  */
-export async function execStart(context: ContainerContext, execId: string, options: ExecStart): Promise<Session | undefined> {
+export async function execStart(
+  context: ContainerContext,
+  execId: string,
+  options: ExecStart,
+): Promise<Extract<Session, { stream: unknown }> | undefined> {
   const exec = context.execs.get(execId);
   const container = context.set.get(exec.containerId);
   if (exec.state.status === "exited") throw new EngineError("conflict", `exec command ${execId} has already run`);

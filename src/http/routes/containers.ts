@@ -219,7 +219,7 @@ function takesBytes(userAgent: string | undefined): boolean {
   return /^(Docker|Tsubo)-Client\b/.test(userAgent ?? "");
 }
 
-async function attach(containers: Containers, { name, query, version }: Call): Promise<Answer> {
+async function attach(containers: Containers, { name, query, version, upgrades }: Call): Promise<Answer> {
   const session = await containers.attach(name, {
     logs: query.flag("logs"),
     stream: query.flag("stream"),
@@ -227,8 +227,11 @@ async function attach(containers: Containers, { name, query, version }: Call): P
     stdout: query.flag("stdout"),
     stderr: query.flag("stderr"),
     detachKeys: query.text("detachKeys"),
+    canHandOver: upgrades,
   });
-  return { kind: "session", contentType: streamType(session.tty, version), stream: session.stream };
+  const contentType = streamType(session.tty, version);
+  if ("handOver" in session) return { kind: "handOver", contentType, handOver: session.handOver };
+  return { kind: "session", contentType, stream: session.stream };
 }
 
 /** Clients before 1.42 know only the one name, whatever is inside. */
