@@ -217,7 +217,11 @@ async function removeContainers(daemon: TestDaemon): Promise<void> {
   const listed = await daemon.api("GET", "/containers/json?all=1");
   // The shape is the Engine API's; a daemon that answers another shape fails right below.
   const containers = listed.json() as { Id: string }[];
-  await Promise.all(containers.map(({ Id }) => daemon.api("DELETE", `/containers/${Id}?force=1&v=1`)));
+  const removed = await Promise.all(containers.map(({ Id }) => daemon.api("DELETE", `/containers/${Id}?force=1&v=1`)));
+  // 404: it was run with --rm and has just gone; 409: it is just going.
+  const failed = removed.filter(({ status }) => ![204, 404, 409].includes(status));
+  if (failed.length > 0)
+    throw new Error(`removing all containers failed:\n  ${failed.map(({ status, text }) => `${status} ${text}`).join("\n  ")}`);
 }
 
 /** The daemon's own checker; `settle`, because an answer may come before a background deletion. */

@@ -114,8 +114,19 @@ function filesOf(roots: Roots): Traces {
   const mustBeEmpty = [paths.containers, paths.partialBlobs, paths.runtime, paths.netns, paths.bundles, paths.pty];
   return mustBeEmpty.flatMap((folderOf) => {
     const folder = folderOf(roots);
-    return existsSync(folder) ? readdirSync(folder).map((name) => `file ${path.join(folder, name)}`) : [];
+    return existsSync(folder)
+      ? readdirSync(folder).map((name) => `file ${path.join(folder, name)}${contentOf(path.join(folder, name))}`)
+      : [];
   });
+}
+
+/** What is in a folder that should not be there tells who made it. */
+function contentOf(file: string): string {
+  try {
+    return ` (${readdirSync(file).join(", ")})`;
+  } catch {
+    return "";
+  }
 }
 
 function mountTable(): { target: string; type: string }[] {

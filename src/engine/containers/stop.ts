@@ -101,7 +101,10 @@ function waitForEnd(context: ContainerContext, container: Container): Promise<Wa
 }
 
 async function sendSignal(context: ContainerContext, container: Container, signalNumber: number): Promise<void> {
-  await context.keeper.signal({ containerId: container.id }, signalNumber);
+  // Between the end of a container and the record of it the keeper may have let go of it already.
+  await context.keeper.signal({ containerId: container.id }, signalNumber).catch((error: unknown) => {
+    if (!(error instanceof EngineError && error.kind === "notFound")) throw error;
+  });
   publishContainerEvent(context, container, "kill", { signal: String(signalNumber) });
 }
 
