@@ -37,7 +37,7 @@ describe("refused:", () => {
     ["a name that leads up", /at "\.\..*leads out of the layer/, [file(`${UP}${CANARY}/new`)]],
     ["a name that leads up after it led down", /leads out of the layer/, [file(`a/../../${UP}${CANARY}/new`)]],
     ["a folder that leads up", /leads out of the layer/, [folder("../layer")]],
-    ["a file below a symlink to a folder outside", /at "out\/new"/, [link("out", CANARY), file("out/new")]],
+    ["a file below a symlink to a folder outside", /at "out\/new": no such file or directory$/, [link("out", CANARY), file("out/new")]],
     ["the same by a relative symlink", /at "out\/new"/, [link("out", UP + CANARY), file("out/new")]],
     ["the same by two symlinks", /at "b\/new"/, [link("a", "/"), link("b", `a${CANARY}`), file("b/new")]],
     ["a folder made below a symlink to outside", /at "out\/new"/, [link("out", CANARY), folder("out/new")]],

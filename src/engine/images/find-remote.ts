@@ -45,8 +45,6 @@ export async function findRemote(
 export async function fetchConfig(
   session: RegistrySession,
   image: RemoteImage,
-  reference: Reference,
-  request: PullRequest,
   signal: AbortSignal,
 ): Promise<{ configBytes: Buffer; config: ImageConfig }> {
   const configBytes = await session.getBlob(image.config.digest, signal);
@@ -55,15 +53,14 @@ export async function fetchConfig(
   if (config.rootfs.diff_ids.length !== image.layers.length) {
     throw new EngineError("invalid", "layers from manifest don't match image configuration");
   }
-  const actual: Platform = { os: config.os, architecture: config.architecture, variant: config.variant };
-  if (request.platform !== undefined && choosePlatform(request.platform, [actual]) === undefined) {
-    const asked = formatPlatform(normalizePlatform(request.platform));
-    throw new EngineError(
-      "notFound",
-      `image with reference ${familiarReference(reference)} was found but its platform (${formatPlatform(actual)}) does not match the specified platform (${asked})`,
-    );
-  }
   return { configBytes, config };
+}
+
+/** What to tell of an image that came alone and is not for the platform that was asked for: Docker takes it all the same. */
+export function platformWarning(config: ImageConfig, reference: Reference, asked: Platform | undefined): string | undefined {
+  const actual: Platform = { os: config.os, architecture: config.architecture, variant: config.variant };
+  if (asked === undefined || choosePlatform(asked, [actual]) !== undefined) return undefined;
+  return `WARNING: image with reference ${familiarReference(reference)} was found but its platform (${formatPlatform(actual)}) does not match the specified platform (${formatPlatform(normalizePlatform(asked))})`;
 }
 
 interface ReadManifest {

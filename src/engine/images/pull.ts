@@ -1,6 +1,7 @@
 import { failpoint } from "../../base/failpoint.ts";
 import { addImage } from "./add-image.ts";
-import { fetchConfig, findRemote, type RemoteImage } from "./find-remote.ts";
+import { fetchConfig, findRemote, platformWarning, type RemoteImage } from "./find-remote.ts";
+import type { ImageConfig } from "./image-config.ts";
 import type { ProgressLine, PullRequest } from "./images.ts";
 import type { ImageEngine, Pin } from "./open-images.ts";
 import { pullLayers } from "./pull-layers.ts";
@@ -55,11 +56,18 @@ async function pullTags(
     ? [reference.digest === undefined ? reference : withDigest(reference, reference.digest)]
     : tags.map((tag) => withTag(reference, tag));
   let isNew = false;
-  for (const one of wanted) isNew = (await pullOne(engine, session, one, request, progress, signal)) || isNew;
+  const warnings = new Set<string>();
+  for (const one of wanted) {
+    const pulled = await pullOne(engine, session, one, request, progress, signal);
+    isNew ||= pulled.isNew;
+    const warning = platformWarning(pulled.config, one, request.platform);
+    if (warning !== undefined) warnings.add(warning);
+  }
   progress({ status: `Status: ${isNew ? "Downloaded newer image" : "Image is up to date"} for ${familiarReference(reference)}` });
+  for (const status of warnings) progress({ status });
 }
 
-/** One image from one endpoint: manifest, config, layers, record. Answers whether the reference names something new. */
+/** One image from one endpoint: manifest, config, layers, record. `isNew`: the reference names another image than before. */
 async function pullOne(
   engine: ImageEngine,
   session: RegistrySession,
@@ -67,26 +75,24 @@ async function pullOne(
   request: PullRequest,
   progress: (line: ProgressLine) => void,
   signal: AbortSignal,
-): Promise<boolean> {
+): Promise<{ isNew: boolean; config: ImageConfig }> {
   const image = await findRemote(engine, session, reference, request, signal);
   progress({ id: reference.digest ?? reference.tag ?? "", status: `Pulling from ${reference.path}` });
   const names = [...new Set([fullReference(reference), fullReference(withDigest(reference, image.digest))])];
   const isNew = engine.store.byReference(fullReference(reference)) !== image.config.digest;
   const isNamed = names.every((name) => engine.store.byReference(name) === image.config.digest);
 
-  const known = engine.store.record(image.config.digest);
+  let known = engine.store.record(image.config.digest);
   if (known === undefined || !isNamed) {
     using pin = engine.pin();
     const configBytes =
-      known === undefined
-        ? await bringImage(engine, session, image, reference, request, pin, progress, signal)
-        : await engine.blobs.read(known.id);
+      known === undefined ? await bringImage(engine, session, image, reference, pin, progress, signal) : await engine.blobs.read(known.id);
     failpoint("images.pull.layers");
-    const record = await addImage(engine, { configBytes, manifests: image.manifests, references: names });
-    engine.announce("pull", familiarReference(reference), familiarName(reference), record.config);
+    known = await addImage(engine, { configBytes, manifests: image.manifests, references: names });
+    engine.announce("pull", familiarReference(reference), familiarName(reference), known.config);
   }
   progress({ status: `Digest: ${image.digest}` });
-  return isNew;
+  return { isNew, config: known.config };
 }
 
 /** The config and the layers of an image that is not here; the config's bytes. */
@@ -95,12 +101,11 @@ async function bringImage(
   session: RegistrySession,
   image: RemoteImage,
   reference: Reference,
-  request: PullRequest,
   pin: Pin,
   progress: (line: ProgressLine) => void,
   signal: AbortSignal,
 ): Promise<Buffer> {
-  const { configBytes, config } = await fetchConfig(session, image, reference, request, signal);
+  const { configBytes, config } = await fetchConfig(session, image, signal);
   await pullLayers(engine, { session, reference, layers: image.layers, diffIds: config.rootfs.diff_ids }, pin, progress, signal);
   return configBytes;
 }

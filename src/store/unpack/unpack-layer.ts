@@ -1,8 +1,10 @@
 import { createHash } from "node:crypto";
 import { closeSync, constants, fstatSync, openSync } from "node:fs";
 import { setImmediate as nextTurn } from "node:timers/promises";
+import { getSystemErrorMessage } from "node:util";
 
 import { EngineError, codeOf, messageOf } from "../../base/errors.ts";
+import { SystemCallError } from "../../kernel/ffi.ts";
 import { printable } from "./entry-path.ts";
 import { LayerWriter, type LayerLimits } from "./layer-writer.ts";
 import { decompressed } from "./decompress.ts";
@@ -87,6 +89,8 @@ function describe(error: unknown, entry: string): EngineError {
   if (codeOf(error) === "ENOSPC" || codeOf(error) === "EDQUOT") {
     return new EngineError("system", `${where}: no space left on device`, { cause: error });
   }
+  // The name is in `where` already, as people can read it.
+  const why = error instanceof SystemCallError ? getSystemErrorMessage(-error.errno) : messageOf(error);
   const kind = error instanceof EngineError ? error.kind : "system";
-  return new EngineError(kind, `${where}: ${messageOf(error)}`, { cause: error });
+  return new EngineError(kind, `${where}: ${why}`, { cause: error });
 }

@@ -2,6 +2,7 @@ import { EngineError } from "../../../base/errors.ts";
 import type { RegistryAuth } from "../images.ts";
 import { parseChallenges, type Challenge } from "./challenge.ts";
 import type { ExchangeRequest, ExchangeResponse } from "./exchange.ts";
+import { errorWords } from "./registry-errors.ts";
 import { isSameSite, realmMayBeAsked, realmMayGetCredentials } from "./trust.ts";
 
 /**
@@ -125,7 +126,7 @@ function tokenRefused(response: ExchangeResponse, distrusted: string | undefined
       `the token server ${distrusted} does not belong to the registry, so it got no credentials, and it refused to go without`,
     );
   }
-  if (response.status === 401) return new RefusedError("unauthorized: incorrect username or password");
+  if (response.status === 401) return new RefusedError(errorWords(response.body) ?? "unauthorized: incorrect username or password");
   return new EngineError("system", `the token server ${host} answered ${response.status}`);
 }
 

@@ -1,3 +1,5 @@
+import { STATUS_CODES } from "node:http";
+
 import { EngineError } from "../../../base/errors.ts";
 import { parseChallenges } from "./challenge.ts";
 import { familiarName, familiarReference, type Reference } from "../reference.ts";
@@ -15,7 +17,7 @@ export interface Answer {
 /** What an answer that is no success means for a pull of `reference`. */
 export function pullError(answer: Answer, reference: Reference): EngineError {
   const { code, message } = readError(answer);
-  const words = `${code.toLowerCase().replaceAll("_", " ")}: ${message}`;
+  const words = wordsOf({ code, message });
   switch (code) {
     case "DENIED":
       return new EngineError(
@@ -51,11 +53,17 @@ function readError({ status, headers, body }: Answer): { code: string; message: 
   if (first !== undefined) return first;
   const known = UNKNOWN[status];
   if (known !== undefined) return known;
-  const text = body
-    .toString("utf8")
-    .replaceAll(/\p{C}+/gu, " ")
-    .trim();
-  return { code: "UNKNOWN", message: `unexpected status ${status}${text === "" ? "" : `: ${text.slice(0, MAX_SHOWN)}`}` };
+  return { code: "", message: `received unexpected HTTP status: ${status} ${STATUS_CODES[status] ?? ""}`.trimEnd() };
+}
+
+/** `code in words: message`, as a registry or token server says it; undefined when it says nothing readable. */
+export function errorWords(body: Buffer): string | undefined {
+  const first = firstError(body);
+  return first && wordsOf(first);
+}
+
+function wordsOf({ code, message }: { code: string; message: string }): string {
+  return code === "" ? message : `${code.toLowerCase().replaceAll("_", " ")}: ${message}`;
 }
 
 function firstError(body: Buffer): { code: string; message: string } | undefined {

@@ -120,8 +120,8 @@ export function openSession(options: SessionOptions): RegistrySession {
       try {
         if (response.status === 401) await authorizerFor(signal).answer(response);
       } catch (error) {
-        // That there is no password is said by the request that needs one.
-        if (!(error instanceof RefusedError) || credentials !== undefined) throw refused("GET", greetingUrl, error, "system");
+        // Said by the request that needs to be let in.
+        if (!(error instanceof RefusedError)) throw error;
       }
     },
     async logIn(signal) {
@@ -190,7 +190,7 @@ async function withRetries(
   for (let tries = 1, pauseMs = settings.retryDelayMs; ; tries += 1, pauseMs *= 2) {
     try {
       const response = await attempt();
-      if ((response.status < 500 && response.status !== 429) || tries === MAX_ATTEMPTS) return response;
+      if (response.status < 500 || tries === MAX_ATTEMPTS) return response;
     } catch (error) {
       const isWorthIt = isNetworkFailure(error) || error instanceof ChildDiedError;
       if (!isWorthIt || tries === MAX_ATTEMPTS) throw error;
