@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -18,7 +18,9 @@ import { makeBigImage } from "./big-image.ts";
  *     npm run build && node bench/lag.ts [--rounds 3] [--profile FOLDER]
  *
  * As root; needs Debian's docker-registry and skopeo. A daemon and a registry of its own, on ports and folders of their own. `own` is what
- * counts: how late a timer came, without the time in which the thread was ready and others had the cores (engine/system/lag.ts).
+ * counts: how late a timer came, without the time in which the thread was ready and others had the cores (engine/system/lag.ts). Where
+ * `computing` is much less, it slept in system calls, or waited for threads of its own that had no core, or the hypervisor took its core away
+ * (`stolen`): repeat it on a quiet machine.
  * `--profile` leaves a CPU profile of the daemon there. Exits with 1 when the limit is passed.
  */
 const LIMIT_MS = 20;
@@ -37,7 +39,8 @@ cleanUp.defer(() => daemon.close());
 await daemon.start();
 
 let worstMs = 0;
-console.log("ms".padEnd(30), "delay p50   p99    max | no core p99  max | own p50   p99    max");
+let worstComputingMs = 0;
+console.log(`${"ms".padEnd(24)} delay: p50  p99  max   no core: p99  max      own: p50  p99  max  computing: max   stolen`);
 await measure("idle, 2 s", () => sleep(2000));
 for (let round = 1; round <= Number(values.rounds); round += 1) {
   await measure(`${CONTAINERS} containers start`, startContainers);
@@ -48,16 +51,31 @@ for (let round = 1; round <= Number(values.rounds); round += 1) {
   await removeAll();
   await removeImage();
 }
-console.log(worstMs <= LIMIT_MS ? `at most ${worstMs} ms: within ${LIMIT_MS}` : `${worstMs} ms: more than ${LIMIT_MS}`);
+console.log(
+  `at most ${worstMs} ms, of which computing at most ${worstComputingMs} ms: ${worstMs <= LIMIT_MS ? "within" : "more than"} ${LIMIT_MS} ms`,
+);
 process.exitCode = worstMs <= LIMIT_MS ? 0 : 1;
 
 async function measure(what: string, work: () => Promise<unknown>): Promise<void> {
+  const stolenMs = stolenSoFarMs();
   await lag();
   await work();
-  const { delay, waitingForCore, own } = await lag();
-  const columns = [delay.p50, delay.p99, delay.max, waitingForCore.p99, waitingForCore.max, own.p50, own.p99, own.max];
-  console.log(what.padEnd(30), columns.map((ms) => ms.toFixed(1).padStart(6)).join(" "));
+  const { delay, waitingForCore, own, computing } = await lag();
+  const columns = [
+    [delay.p50, delay.p99, delay.max],
+    [waitingForCore.p99, waitingForCore.max],
+    [own.p50, own.p99, own.max],
+    [computing.max],
+    [stolenSoFarMs() - stolenMs],
+  ];
+  console.log(what.padEnd(24), columns.map((group) => group.map((ms) => ms.toFixed(1).padStart(6)).join("")).join("      "));
   worstMs = Math.max(worstMs, own.max);
+  worstComputingMs = Math.max(worstComputingMs, computing.max);
+}
+
+/** What a hypervisor gave to others while a core of ours had something to do: the eighth number of `cpu`, in hundredths of a second. */
+function stolenSoFarMs(): number {
+  return Number(readFileSync("/proc/stat", "utf8").split(/\s+/, 9)[8]) * 10;
 }
 
 async function lag(): Promise<LagReport> {

@@ -4,19 +4,22 @@ import { createHistogram, type RecordableHistogram } from "node:perf_hooks";
 /**
  * How long the event loop kept others waiting: nothing may block it for more than 20 ms.
  *
- * A timer of one millisecond is looked at for how late it comes. Where two busy cores have more to do than this daemon, much of that is the
- * kernel's: the thread was ready and another had its core. The scheduler knows how long (/proc/PID/schedstat); what is left, computing and
- * sleeping in system calls alike, is the daemon's own doing. The timer costs a thousand wake-ups a second, so it runs only from the first
- * request on, until nobody has asked for ten minutes.
+ * A timer of one millisecond is looked at for how late it comes. Where the cores have more to do than this daemon, much of that is the
+ * kernel's: the thread was ready and another had its core. The scheduler knows how long (/proc/PID/schedstat), and how long it computed;
+ * what is left it slept in system calls, or the machine itself stood still. The timer costs a thousand wake-ups a second, so it runs only
+ * from the first request on, until nobody has asked for ten minutes.
  */
 export interface LagReport {
   /** False: nobody had asked for a while; measuring begins with this answer. */
   measured: boolean;
   sinceMs: number;
-  /** How late a timer came; how much of that the thread waited for a core; and the rest, its own. */
+  /** How late a timer came. */
   delay: LagTimes;
+  /** How much of that the thread waited for a core, and the rest: the daemon's own. */
   waitingForCore: LagTimes;
   own: LagTimes;
+  /** How much of its own it computed. */
+  computing: LagTimes;
 }
 
 /** In milliseconds. */
@@ -37,10 +40,11 @@ export class LoopLag {
   readonly #delay = createHistogram();
   readonly #waitingForCore = createHistogram();
   readonly #own = createHistogram();
+  readonly #computing = createHistogram();
   #startedAtMs = 0;
   #askedAtMs = 0;
   #tickedAtMs = 0;
-  #waitedMs = 0;
+  #scheduled: Scheduled = { computedMs: 0, waitedMs: 0 };
 
   /** What was measured since the last `reset`, which follows the report. */
   report(reset: boolean): LagReport {
@@ -54,6 +58,7 @@ export class LoopLag {
       delay: timesOf(this.#delay),
       waitingForCore: timesOf(this.#waitingForCore),
       own: timesOf(this.#own),
+      computing: timesOf(this.#computing),
     };
     if (reset || !measured) this.#reset();
     return report;
@@ -77,31 +82,39 @@ export class LoopLag {
   }
 
   #reset(): void {
-    for (const histogram of [this.#delay, this.#waitingForCore, this.#own]) histogram.reset();
+    for (const histogram of [this.#delay, this.#waitingForCore, this.#own, this.#computing]) histogram.reset();
     this.#startedAtMs = performance.now();
     this.#tickedAtMs = this.#startedAtMs;
-    this.#waitedMs = this.#readWaitedMs();
+    this.#scheduled = this.#readScheduled();
   }
 
   #tick(): void {
     const nowMs = performance.now();
-    const waitedMs = this.#readWaitedMs();
+    const { computedMs, waitedMs } = this.#readScheduled();
     const delayMs = Math.max(0, nowMs - this.#tickedAtMs - TICK_MS);
-    const waitingMs = Math.min(delayMs, waitedMs - this.#waitedMs);
+    const waitingMs = Math.min(delayMs, waitedMs - this.#scheduled.waitedMs);
+    const ownMs = delayMs - waitingMs;
     record(this.#delay, delayMs);
     record(this.#waitingForCore, waitingMs);
-    record(this.#own, delayMs - waitingMs);
+    record(this.#own, ownMs);
+    record(this.#computing, Math.min(ownMs, computedMs - this.#scheduled.computedMs));
     this.#tickedAtMs = nowMs;
-    this.#waitedMs = waitedMs;
+    this.#scheduled = { computedMs, waitedMs };
     if (nowMs - this.#askedAtMs > IDLE_LIMIT_MS) this[Symbol.dispose]();
   }
 
-  /** How long this thread has been ready without a core, ever: the second number. */
-  #readWaitedMs(): number {
-    if (this.#schedstat === undefined) return 0;
+  #readScheduled(): Scheduled {
+    if (this.#schedstat === undefined) return { computedMs: 0, waitedMs: 0 };
     const length = readSync(this.#schedstat, this.#buffer, 0, SCHEDSTAT_BYTES, 0);
-    return Number(this.#buffer.toString("latin1", 0, length).split(" ")[1] ?? 0) / 1e6;
+    const [computedNs = 0, waitedNs = 0] = this.#buffer.toString("latin1", 0, length).split(" ").map(Number);
+    return { computedMs: computedNs / 1e6, waitedMs: waitedNs / 1e6 };
   }
+}
+
+/** What this thread has had of a core, ever, and how long it was ready without one. */
+interface Scheduled {
+  computedMs: number;
+  waitedMs: number;
 }
 
 /** Histograms hold whole numbers from one on: microseconds here. */

@@ -1,4 +1,5 @@
 import { writeFileSync } from "node:fs";
+import { setPriority } from "node:os";
 
 import { EngineError, messageOf } from "../../base/errors.ts";
 import { lineSplitter, type ChildAnswer, type ChildRequest } from "./protocol.ts";
@@ -10,11 +11,14 @@ export type ChildJobs = Record<string, (payload: unknown, progress: (value: unkn
 const PROGRESS_INTERVAL_MS = 100;
 /** The kernel should end a child rather than the daemon when memory runs out. */
 const OOM_SCORE = "700";
+const CHILD_NICENESS = 5;
 
 /** The child's side: does jobs until stdin ends. */
 export function serveJobs(jobs: ChildJobs): void {
   try {
     writeFileSync("/proc/self/oom_score_adj", OOM_SCORE);
+    // Work on data gives way to the daemon, whose every answer would wait for a core meanwhile.
+    setPriority(CHILD_NICENESS);
   } catch {
     // Not allowed here: only a precaution is missing.
   }
