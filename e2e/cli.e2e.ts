@@ -6,6 +6,7 @@ import { beforeEach, describe, expect, test } from "vitest";
 import { paths } from "../src/store/roots.ts";
 import { hasDockerCli } from "../src/testing/daemon.ts";
 import { expectSame, expectSameStory } from "./cli/compare.ts";
+import { notOurs, partsOf, places } from "./cli/help.ts";
 import { containerStory, imageStory, mistakes, reads, stage } from "./cli/lines.ts";
 import { converse, converseInTerminal, type Conversation } from "./cli/process.ts";
 import { useDaemon } from "./harness.ts";
@@ -25,6 +26,17 @@ test("what only looks prints the same", { timeout: 240_000 }, async () => {
 
 test("mistakes are answered in the same words, with the same exit code", { timeout: 240_000 }, async () => {
   await expectSame(daemon(), mistakes);
+});
+
+test("every command has docker's usage, flags and places", { timeout: 240_000 }, async () => {
+  for (const place of places) {
+    const [theirs, ours] = await Promise.all(
+      programs.map((program) => daemon().run([daemon().pathOf(program), ...place.split(" "), "--help"])),
+    );
+    if (theirs === undefined || ours === undefined) throw new Error("no help");
+    const missing = partsOf(theirs.stdout).filter((part) => !partsOf(ours.stdout).includes(part) && !notOurs.has(part));
+    expect([place, missing]).toEqual([place, []]);
+  }
 });
 
 test("the life of a container reads the same", { timeout: 240_000 }, () => expectSameStory(daemon(), containerStory));

@@ -13,11 +13,19 @@ export const command: Command = {
   arguments: { min: 1 },
   flags: [
     { name: "attach", short: "a", kind: "boolean", usage: "Show its output, pass signals on, and end as it ends" },
+    { name: "checkpoint", kind: "text", value: "string", usage: "", hidden: true },
+    { name: "checkpoint-dir", kind: "text", value: "string", usage: "", hidden: true },
     detachKeysFlag,
     { name: "interactive", short: "i", kind: "boolean", usage: "Attach standard input too" },
   ],
   examples: [["start -ai shell", "go on in a shell that was left"]],
-  run: (call) => (call.flags.boolean("attach") || call.flags.boolean("interactive") ? startAttached(call) : startAll(call)),
+  run: (call) => {
+    for (const name of ["checkpoint", "checkpoint-dir"]) {
+      if (call.flags.changed(name))
+        throw new CommandFailure(`"--${name}" is only supported on a Docker daemon with experimental features enabled`);
+    }
+    return call.flags.boolean("attach") || call.flags.boolean("interactive") ? startAttached(call) : startAll(call);
+  },
 };
 
 /** One after another: each failure is shown at its place. */

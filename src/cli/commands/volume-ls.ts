@@ -13,6 +13,7 @@ type Volume = {
   readonly Scope: string;
   readonly Mountpoint: string;
   readonly Labels: Readonly<Record<string, string>> | null;
+  readonly ClusterVolume?: unknown;
   readonly UsageData?: { readonly RefCount: number; readonly Size: number } | null;
 };
 
@@ -29,10 +30,13 @@ const headings = {
   Status: "STATUS",
 };
 
+const CLUSTER_TABLE = "table {{.Name}}\t{{.Group}}\t{{.Driver}}\t{{.Availability}}\t{{.Status}}";
+
 export const command: Command = {
   usage: "[OPTIONS]",
   arguments: { min: 0, max: 0 },
   flags: [
+    { name: "cluster", kind: "boolean", usage: "Only volumes of a Swarm cluster, of which there are none here", since: "1.42" },
     filterFlag("Only those that fit: name=, driver=, label=, dangling=", "f"),
     formatFlag,
     { name: "quiet", short: "q", kind: "boolean", usage: "Names only" },
@@ -42,10 +46,17 @@ export const command: Command = {
       query: { filters: encodeFilters(flags.list("filter")) },
     });
     const byName = new Intl.Collator("en", { numeric: true });
-    const volumes = (Volumes ?? []).toSorted((a, b) => byName.compare(a.Name, b.Name));
+    const cluster = flags.boolean("cluster");
+    const volumes = (Volumes ?? [])
+      .filter(({ ClusterVolume }) => !cluster || ClusterVolume)
+      .toSorted((a, b) => byName.compare(a.Name, b.Name));
     const quiet = flags.boolean("quiet");
     const format = flags.text("format") || (quiet ? "" : config.volumesFormat) || "table";
-    printList(templateFor(format, quiet), { rowType: "*formatter.volumeContext", headings, rows: volumes.map(row) });
+    printList(cluster && format === "table" && !quiet ? CLUSTER_TABLE : templateFor(format, quiet), {
+      rowType: "*formatter.volumeContext",
+      headings,
+      rows: volumes.map(row),
+    });
   },
 };
 

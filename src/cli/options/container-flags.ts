@@ -112,7 +112,10 @@ export const containerFlags: readonly Flag[] = [
   bytes("memory-reservation", "Memory the container is pushed back to when the host runs short"),
   text("memory-swap", "Limit on memory and swap together, -1 for no limit on swap", { value: "bytes", check: checkSwap }),
   integer("memory-swappiness", "How readily memory is swapped out, 0 to 100", { initial: "-1" }),
-  list("mount", "Mount: type=bind|volume|tmpfs|image,source=…,target=…[,readonly][,…]", { value: "mount", check: valid(parseMount) }),
+  list("mount", "Mount, as fields joined by commas: type=bind|volume|tmpfs|image, source=…, target=…, readonly, …", {
+    value: "mount",
+    check: valid(parseMount),
+  }),
   text("name", "Name of the container"),
   list("net", "", { hidden: true, sameAs: "network", check: checkNetwork }),
   list("net-alias", "", { hidden: true, sameAs: "network-alias" }),

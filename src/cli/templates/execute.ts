@@ -101,7 +101,7 @@ class Execution {
   }
 
   #items(over: Dot, pipe: Pipe): [GoValue, GoValue][] {
-    if (over === undefined) return [];
+    if (over === undefined || (over.type.kind === "any" && over.value === null)) return [];
     if (over.type.kind === "slice") return elements(over).map((item, at) => [integer(at), item]);
     if (over.type.kind === "map") return entries(over).map(([key, item]) => [text(key), item]);
     if (over.type.kind === "int" && Number(over.value) <= RANGE_LIMIT)
@@ -242,7 +242,7 @@ class Execution {
     if (type.kind === "map") {
       const found = entries(value).find(([key]) => key === name)?.[1];
       if (found === undefined && this.#options.missingKeyFails) this.#fail(at, `map has no entry for key ${JSON.stringify(name)}`);
-      return found === undefined ? undefined : concrete(found);
+      return found;
     }
     return this.#fail(at, `can't evaluate field ${name} in type ${typeName(receiver.type)}`);
   }

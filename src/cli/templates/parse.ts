@@ -37,7 +37,7 @@ export class TemplateError extends Error {}
 type Token = { readonly kind: string; readonly text: string; readonly at: number };
 
 const TOKEN =
-  /(?<space>[ \t\r\n]+)|(?<comment>\/\*[\s\S]*?\*\/)|(?<string>"(?:[^"\\\n]|\\.)*"|`[^`]*`)|(?<char>'(?:[^'\\\n]|\\.)+')|(?<number>[+-]?(?:0[xX][\da-fA-F]+|\d+(?:\.\d*)?(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?))|(?<field>\.[\p{L}_][\p{L}\p{N}_]*)|(?<variable>\$[\p{L}\p{N}_]*)|(?<word>[\p{L}_][\p{L}\p{N}_]*)|(?<sign>:=|[|().,=])/suy;
+  /(?<space>[ \t\r\n]+)|(?<comment>\/\*[\s\S]*?\*\/)|(?<string>"(?:[^"\\\n]|\\.)*"|`[^`]*`)|(?<char>'(?:[^'\\\n]|\\.)+')|(?<number>[+-]?(?:0[xX][\da-fA-F_]+|0[oO]?[0-7_]+(?![\d.])|\d[\d_]*(?:\.\d*)?(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?))|(?<field>\.[\p{L}_][\p{L}\p{N}_]*)|(?<variable>\$[\p{L}\p{N}_]*)|(?<word>[\p{L}_][\p{L}\p{N}_]*)|(?<sign>:=|[|().,=])/suy;
 
 /** Parses a template; `isFunction` says which names may be called. */
 export function parseTemplate(source: string, name: string, isFunction: (name: string) => boolean): Node[] {
@@ -289,8 +289,10 @@ class PipeParser {
           source: token.text,
         };
       case "number": {
-        const isFloat = /[.eE]/.test(token.text) && !/^[+-]?0[xX]/.test(token.text);
-        const value = isFloat ? Number(token.text) : BigInt(token.text.replace(/^[+-]/, "")) * (token.text.startsWith("-") ? -1n : 1n);
+        const digits = token.text.replaceAll("_", "");
+        const isFloat = /[.eE]/.test(digits) && !/^[+-]?0[xX]/.test(digits);
+        const whole = digits.replace(/^[+-]/, "").replace(/^0[oO]?(?=[0-7]+$)/, "0o");
+        const value = isFloat ? Number(digits) : BigInt(whole) * (digits.startsWith("-") ? -1n : 1n);
         return {
           kind: "number",
           value: typeof value === "bigint" && Number.isSafeInteger(Number(value)) ? Number(value) : value,

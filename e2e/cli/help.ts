@@ -1,0 +1,24 @@
+/** What `--help` of a command promises, read from its text: usage, aliases, flags with the kind of their value. */
+export function partsOf(help: string): string[] {
+  const text = help.replaceAll(/\bdocker\b/g, "tsubo");
+  const usage = /^Usage: .*$/m.exec(text)?.[0] ?? "";
+  const aliases = /^Aliases:\n(.*)$/m.exec(text)?.[1]?.trim().split(", ") ?? [];
+  const flags = text.matchAll(/^ +(-\w, )?(--[\w-]+)( [a-z]+)?/gm);
+  return [usage, ...aliases, ...[...flags].map(([, short = "", name, value = ""]) => `${short}${name}${value}`)];
+}
+
+/** The commands of `docker` that are here, by one of their places. */
+export const places = [
+  ..."attach create events exec history images import info inspect kill login logout logs pause port ps pull rename restart".split(" "),
+  ..."rm rmi run start stop tag top unpause version wait".split(" "),
+  ..."container inspect,container prune,image inspect,image prune,network inspect,network ls,volume inspect,volume ls".split(","),
+];
+
+/**
+ * Flags that are accepted and not shown, because they do nothing here: Windows, kernel memory, content trust, checkpoints. And two that are
+ * experiments of docker's own and not there: `images --tree`, `run --use-api-socket`.
+ */
+export const notOurs: ReadonlySet<string> = new Set([
+  ..."--cpu-count int,--cpu-percent int,--io-maxbandwidth bytes,--io-maxiops uint,--isolation string,--kernel-memory bytes".split(","),
+  ..."--disable-content-trust,--checkpoint string,--checkpoint-dir string,--help,--tree,--use-api-socket".split(","),
+]);
