@@ -1,4 +1,4 @@
-import { statSync } from "node:fs";
+import { readdirSync, readFileSync, statSync } from "node:fs";
 import type { ServerResponse } from "node:http";
 import path from "node:path";
 import { zstdCompressSync } from "node:zlib";
@@ -252,6 +252,16 @@ describe("a download that breaks off", () => {
   });
 });
 
+test("a child process that dies is replaced, and the download goes on", async () => {
+  const gate = holdBlobs([BIG]);
+  const running = beginPull(daemon(), registry.put("image", IMAGE));
+  await expect.poll(() => gate.waiting()).toBe(1);
+  for (const pid of unpackChildren()) process.kill(pid, "SIGKILL");
+  gate.open();
+  expect((await running.done).error).toBe("");
+  expect(registry.blobRequests(BIG)).toHaveLength(2);
+});
+
 describe("pulls at the same time", () => {
   test("share each download, and one that goes away takes nothing from the other", async () => {
     const reference = registry.put("image", IMAGE);
@@ -451,6 +461,13 @@ function holdBlobs(blobs: Blob[]): { waiting: () => number; open: () => void } {
       for (const send of held) send();
     },
   };
+}
+
+/** The daemon's children for work on strangers' data, by whichever of its threads they were started. */
+function unpackChildren(): number[] {
+  const threads = `/proc/${daemon().pid()}/task`;
+  const children = readdirSync(threads).flatMap((thread) => readFileSync(`${threads}/${thread}/children`, "utf8").match(/\d+/g) ?? []);
+  return children.map(Number).filter((child) => readFileSync(`/proc/${child}/cmdline`, "utf8").includes("tsubo-unpack"));
 }
 
 /** How much of a blob the daemon has so far. */

@@ -160,6 +160,14 @@ describe("tokens", () => {
   });
 });
 
+test("what one repository let us have opens no other", async () => {
+  const byDigest = (reference: string): string => `${reference.split(":latest")[0]}@${IMAGE.manifest.digest}`;
+  const open = registry.put("open", IMAGE);
+  expect((await pull(daemon(), byDigest(open))).error).toBe("");
+  registry.script(guard(BASIC, 'Basic realm="r"'));
+  expect((await pull(daemon(), byDigest(registry.put("private", IMAGE)))).error).toContain("no basic auth credentials");
+});
+
 test("a redirect to another host is followed without the password", async () => {
   const reference = registry.put("private", IMAGE);
   const elsewhere = other.put("private", IMAGE);
