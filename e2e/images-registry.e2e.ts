@@ -191,10 +191,8 @@ describe("a pull fails, leaves nothing, and works when repeated, with", () => {
     expect(await imageTags(daemon())).toEqual([reference, "busybox:latest"]);
   });
 
-  test("no registry at all", async () => {
-    expect((await pull(daemon(), "127.0.0.1:1/a:b")).error).toBe(
-      '500 Get "http://127.0.0.1:1/v2/": dial tcp 127.0.0.1:1: connect: connection refused',
-    );
+  test.each(["127.0.0.1:1", "[::1]:1"])("no registry at %s", async (host) => {
+    expect((await pull(daemon(), `${host}/a:b`)).error).toBe(`500 Get "http://${host}/v2/": dial tcp ${host}: connect: connection refused`);
   });
 });
 

@@ -74,6 +74,20 @@ describe("import", () => {
     expect(await imageTags(daemon())).toEqual(["busybox:latest"]);
   });
 
+  test("fetches from a URL", async () => {
+    const server = await openScriptedRegistry();
+    server.script((request, response) => {
+      if (request.path === "/root.tar") response.end(ARCHIVE);
+      else response.writeHead(404).end();
+      return true;
+    });
+    const url = `http://${server.host}/root.tar`;
+    expect(await docker("import", url, "fetched")).toMatch(/^Downloading from http:\S+\nsha256:[0-9a-f]{64}$/);
+    expect(await docker("image", "inspect", "-f", "{{.Comment}}", "fetched")).toBe(`Imported from ${url}`);
+    expect((await daemon().docker("import", `${url}.no`)).stderr).toContain("404 Not Found");
+    await server.close();
+  });
+
   test("unpacks what GNU tar packs, in each of its formats", async () => {
     const root = place.file("odd");
     mkdirSync(`${root}/${"long ".repeat(10)}/b`, { recursive: true });

@@ -27,8 +27,8 @@ export interface Blobs {
   temporaryPath: () => string;
   /** Deletes what an earlier daemon left under temporary names. */
   removeTemporary: () => Promise<void>;
-  /** Deletes old partial downloads, and others beyond MAX_PARTIAL_BYTES, oldest first. */
-  expirePartial: () => Promise<void>;
+  /** Deletes old partial downloads, and others beyond MAX_PARTIAL_BYTES, oldest first; none that is in use. */
+  expirePartial: (inUse: ReadonlySet<string>) => Promise<void>;
 }
 
 const TEMPORARY_PREFIX = "tmp-";
@@ -73,7 +73,7 @@ export function openBlobs(roots: Roots): Blobs {
         if (name.startsWith(TEMPORARY_PREFIX)) await rm(path.join(paths.partialBlobs(roots), name), { force: true });
       }
     },
-    expirePartial: () => expire(paths.partialBlobs(roots)),
+    expirePartial: (inUse) => expire(paths.partialBlobs(roots), new Set([...inUse].map(hexOf))),
   };
 }
 
@@ -87,17 +87,18 @@ function hexOf(digest: string): string {
   return hex;
 }
 
-async function expire(folder: string): Promise<void> {
+async function expire(folder: string, inUse: ReadonlySet<string>): Promise<void> {
+  const names = (await readdir(folder)).filter((name) => !inUse.has(name) && !name.startsWith(TEMPORARY_PREFIX));
   const files = await Promise.all(
-    (await readdir(folder)).map(async (name) => ({ file: path.join(folder, name), stats: await statOrNothing(path.join(folder, name)) })),
+    names.map(async (name) => {
+      const stats = await statOrNothing(path.join(folder, name));
+      return { name, size: stats?.size ?? 0, mtimeMs: stats?.mtimeMs ?? 0 };
+    }),
   );
   let bytes = 0;
-  for (const { file, stats } of files.toSorted((a, b) => (b.stats?.mtimeMs ?? 0) - (a.stats?.mtimeMs ?? 0))) {
-    if (stats === undefined) continue;
-    bytes += stats.size;
-    // A download that is under way writes at least every minute.
-    const isBusy = Date.now() - stats.mtimeMs < 60_000;
-    if (!isBusy && (bytes > MAX_PARTIAL_BYTES || Date.now() - stats.mtimeMs > PARTIAL_KEPT_MS)) await rm(file, { force: true });
+  for (const { name, size, mtimeMs } of files.toSorted((a, b) => b.mtimeMs - a.mtimeMs)) {
+    bytes += size;
+    if (bytes > MAX_PARTIAL_BYTES || Date.now() - mtimeMs > PARTIAL_KEPT_MS) await rm(path.join(folder, name), { force: true });
   }
 }
 

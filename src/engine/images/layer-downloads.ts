@@ -21,6 +21,8 @@ import { openTurns } from "./turns.ts";
  */
 export interface LayerDownloads {
   fetch(request: LayerRequest, signal: AbortSignal): Promise<FetchedLayer>;
+  /** Digests of what is being downloaded, or waits to be unpacked. */
+  inUse(): ReadonlySet<string>;
   /** Deletes what has come of a blob, unless somebody else wants it. */
   discard(digest: string): Promise<void>;
 }
@@ -91,6 +93,7 @@ export function openLayerDownloads(engine: Engine): LayerDownloads {
   };
 
   return {
+    inUse: () => new Set(shared.keys()),
     async discard(digest) {
       const known = shared.get(digest);
       if (known !== undefined && known.users.size > 0) return;

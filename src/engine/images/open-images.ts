@@ -171,5 +171,5 @@ async function restoreImages(engine: ImageEngine): Promise<void> {
   const inUse = blobsInUse(engine);
   for (const digest of await engine.blobs.list()) if (!inUse.has(digest)) await engine.blobs.remove(digest);
   await engine.blobs.removeTemporary();
-  await engine.blobs.expirePartial();
+  await engine.blobs.expirePartial(engine.downloads.inUse());
 }

@@ -21,7 +21,7 @@ export async function pullImage(
 ): Promise<void> {
   const reference = parseReference(request.reference);
   engine.children.warm();
-  await engine.blobs.expirePartial();
+  await engine.blobs.expirePartial(engine.downloads.inUse());
   let failure: unknown;
   for (const endpoint of await endpointsOf(reference.domain, engine.registry)) {
     const session = openSession({ reference, endpoint, auth: request.auth, children: engine.children, settings: engine.registry });
