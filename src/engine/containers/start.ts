@@ -5,6 +5,7 @@ import { encodeJson } from "../../api/json.ts";
 import { EngineError, messageOf } from "../../base/errors.ts";
 import { failpoint } from "../../base/failpoint.ts";
 import { retry } from "../../base/retry.ts";
+import { together } from "../../base/together.ts";
 import { Undo } from "../../base/undo.ts";
 import { paths } from "../../store/roots.ts";
 import { ensureBindSources } from "./bind-sources.ts";
@@ -68,13 +69,13 @@ async function startLocked(context: ContainerContext, container: Container): Pro
   undo.defer("removing the bundle", () => removeBundle(context, container.id));
   await mkdir(rootfs, { recursive: true, mode: 0o700 });
   undo.defer("unmounting the root file system", () => layers.unmountWritable(rootfs));
-  await layers.mountWritable(container.id, container.chainId, rootfs, { volatile: container.hostConfig.AutoRemove });
-  failpoint("containers.start.mounted");
-
-  const binds = await ensureBindSources(container);
   undo.defer("leaving the networks", () => networks.leave(container.id));
-  const network = await joinNetworks(context, container);
-  failpoint("containers.start.joined");
+  const [, network] = await together(
+    layers.mountWritable(container.id, container.chainId, rootfs, { volatile: container.hostConfig.AutoRemove }),
+    joinNetworks(context, container),
+  );
+  failpoint("containers.start.mounted");
+  const binds = await ensureBindSources(container);
 
   const spec = buildSpec({
     container,
