@@ -53,6 +53,8 @@ export async function serveKeeper(options: KeeperServerOptions): Promise<"ended"
     const wire = encodeEvent(event);
     for (const connection of connections) connection.send(wire);
   });
+  // Its thread would hold up the end of the process.
+  using _poller = context.poller;
   const containers = new Containers(context);
   const adoption = await adoptContainers(context, containers);
 
@@ -139,7 +141,6 @@ export async function serveKeeper(options: KeeperServerOptions): Promise<"ended"
   server.close();
   rmSync(places.socket, { force: true });
   for (const socket of sockets) socket.destroy();
-  context.poller[Symbol.dispose]();
   closeSync(lock);
   log.info("keeper ends");
   return "ended";
