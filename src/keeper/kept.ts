@@ -11,6 +11,7 @@ import { exitCodeOf } from "../kernel/wait-status.ts";
 import type { Attachments } from "./attachments.ts";
 import type { ContainerSpec, Exit, KeeperEvent, RuntimeChoice } from "./keeper.ts";
 import type { KeptProcess } from "./kept-process.ts";
+import type { Compress } from "./log-compress.ts";
 import { LogWriter } from "./log-writer.ts";
 import type { OomWatch } from "./oom.ts";
 import type { OutputTools } from "./output.ts";
@@ -53,6 +54,8 @@ export interface KeeperContext {
   reaper: Reaper;
   poller: Poller;
   tools: OutputTools;
+  /** For logs that were rotated. */
+  compress: Compress;
   attachments: Attachments;
   oom: OomWatch;
   runtimeFor(choice: RuntimeChoice): Promise<Runtime>;
@@ -130,7 +133,7 @@ export function exitOf(waitStatus: number | undefined, finishedAtNs: bigint, oom
 }
 
 export function openContainerLog(context: KeeperContext, spec: ContainerSpec): LogWriter | undefined {
-  return spec.log.driver === "json-file" ? new LogWriter(spec.log, markFile(spec), context.log) : undefined;
+  return spec.log.driver === "json-file" ? new LogWriter(spec.log, markFile(spec), context.log, context.compress) : undefined;
 }
 
 export function markFile(spec: ContainerSpec): string {

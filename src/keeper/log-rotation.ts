@@ -6,6 +6,7 @@ import { codeOf, messageOf } from "../base/errors.ts";
 import { failpoint } from "../base/failpoint.ts";
 import type { Log } from "../base/log.ts";
 import type { LogDestination } from "./keeper.ts";
+import type { Compress } from "./log-compress.ts";
 
 /**
  * What rotation has made of a log: `LOG.1`, `LOG.2`, …, the highest number the oldest, each with `.gz` once it is compressed. Files come at
@@ -35,21 +36,23 @@ const MAX_WAITING_BYTES = 100_000_000;
 const compressing = new Map<string, RotatedFiles>();
 const oneAtATime = new KeyedLock();
 
-export function openRotatedFiles(destination: JsonFile, log: Log): RotatedFiles {
-  return compressing.get(destination.path) ?? new RotatedFiles(destination, log);
+export function openRotatedFiles(destination: JsonFile, log: Log, compress: Compress): RotatedFiles {
+  return compressing.get(destination.path) ?? new RotatedFiles(destination, log, compress);
 }
 
 export class RotatedFiles {
   readonly #destination: JsonFile;
   readonly #log: Log;
+  readonly #compressor: Compress;
   /** Newest first. */
   #files: RotatedFile[];
   /** Names change one after another. */
   #renaming: Promise<unknown> = Promise.resolve();
 
-  constructor(destination: JsonFile, log: Log) {
+  constructor(destination: JsonFile, log: Log, compress: Compress) {
     this.#destination = destination;
     this.#log = log;
+    this.#compressor = compress;
     this.#files = findFiles(destination);
   }
 
@@ -99,10 +102,11 @@ export class RotatedFiles {
 
   async #compress(file: RotatedFile): Promise<void> {
     const temporary = temporaryOf(this.#destination);
-    // Loaded where it is used: most logs are never rotated.
-    const { compress } = await import("./log-compress.ts");
     await using source = await this.#alone(() => open(this.#nameOf(file), "r"));
-    const sizeBytes = await compress(source, temporary);
+    await using target = await open(temporary, "w", LOG_MODE);
+    await this.#compressor(source.fd, target.fd);
+    await target.datasync();
+    const { size: sizeBytes } = await target.stat();
     failpoint("log.compress.written");
     await this.#alone(async () => {
       if (!this.#files.includes(file)) return rm(temporary, { force: true });

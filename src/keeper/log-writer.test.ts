@@ -25,6 +25,7 @@ const open = (options: Partial<JsonFile> = {}): LogWriter =>
     { driver: "json-file", path: file, maxSizeBytes: undefined, maxFiles: 1, compress: false, ...options },
     `${folder}.mark`,
     log,
+    async (source, target) => writeFileSync(target, gzipSync(readFileSync(source))),
   );
 const textsOf = (content: string): string[] =>
   content

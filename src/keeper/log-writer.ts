@@ -5,6 +5,7 @@ import type { Log } from "../base/log.ts";
 import { formatTime, nowNs } from "../base/time.ts";
 import { BufferPool } from "./buffers.ts";
 import type { OutputStream } from "./frames.ts";
+import type { Compress } from "./log-compress.ts";
 import { countRecords, encodeRecords, endOfRecords, recordTail } from "./log-lines.ts";
 import { checksumOf, LogMark, type UnfinishedWrite } from "./log-mark.ts";
 import { type JsonFile, LOG_MODE, openRotatedFiles, type RotatedFiles } from "./log-rotation.ts";
@@ -49,7 +50,7 @@ export class LogWriter {
   #closed = false;
 
   /** `markFile`: where the write under way is marked (log-mark.ts). */
-  constructor(destination: JsonFile, markFile: string, log: Log) {
+  constructor(destination: JsonFile, markFile: string, log: Log, compress: Compress) {
     this.#destination = destination;
     this.#log = log;
     const { attrs } = destination;
@@ -60,7 +61,7 @@ export class LogWriter {
     this.#inode = ino;
     this.#sizeBytes = size;
     this.#mend();
-    if (destination.maxSizeBytes !== undefined && destination.maxFiles > 1) this.#rotated = openRotatedFiles(destination, log);
+    if (destination.maxSizeBytes !== undefined && destination.maxFiles > 1) this.#rotated = openRotatedFiles(destination, log, compress);
     this.#rotated?.compress();
   }
 

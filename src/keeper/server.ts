@@ -15,6 +15,7 @@ import { greet, serveControl, type ControlConnection } from "./connection.ts";
 import { Containers } from "./containers.ts";
 import type { KeeperEvent } from "./keeper.ts";
 import type { KeeperContext, KeeperPlaces } from "./kept.ts";
+import { compressByGzip } from "./log-compress.ts";
 import { OomWatch } from "./oom.ts";
 import { TURN_BYTES } from "./output.ts";
 import { encodeEvent, type Methods } from "./protocol.ts";
@@ -149,12 +150,14 @@ export async function serveKeeper(options: KeeperServerOptions): Promise<"ended"
 function openContext(options: KeeperServerOptions, emit: (event: KeeperEvent) => void): KeeperContext {
   const { places, ways, log } = options;
   const reaper = openReaper();
+  const nullDevice = openSync("/dev/null", "r+");
   return {
     log,
     places,
     reaper,
     poller: openPoller(),
-    tools: { scratch: createPipe(), nullDevice: openSync("/dev/null", "r+"), buffers: new BufferPool(TURN_BYTES, IDLE_BUFFERS) },
+    tools: { scratch: createPipe(), nullDevice, buffers: new BufferPool(TURN_BYTES, IDLE_BUFFERS) },
+    compress: compressByGzip(reaper, nullDevice),
     attachments: new Attachments(),
     oom: new OomWatch((containerId) => emit({ type: "oom", containerId })),
     runtimeFor: openRuntimes({ reaper, stateRoot: places.runtimeState, seccompFolder: places.seccompFilters, ways }),
