@@ -1,0 +1,102 @@
+import { rmSync } from "node:fs";
+import path from "node:path";
+
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+
+import { hasDockerCli } from "../src/testing/daemon.ts";
+import { tar } from "../src/testing/tar.ts";
+import { expectSame, expectSameStory } from "./cli/compare.ts";
+import { converseInTerminal } from "./cli/process.ts";
+import { screenOf } from "./cli/screen.ts";
+import { useDaemon } from "./harness.ts";
+import { makeImage } from "./images/image.ts";
+import { removeImages } from "./images/pulls.ts";
+import { openScriptedRegistry, refuse, type ScriptedRegistry } from "./images/registry.ts";
+
+/** `docker` and `tsubo` between a registry and the engine: what they say while images come, and how they log in. */
+
+const daemon = useDaemon();
+let registry: ScriptedRegistry;
+
+const LAYERS = [tar({ name: "one", content: "1" }), tar({ name: "two", content: "2".repeat(200_000) })];
+
+beforeAll(async () => {
+  registry = await openScriptedRegistry();
+  registry.put("app:1", makeImage(LAYERS));
+  registry.put("app:2", makeImage([tar({ name: "three", content: "3" })]));
+});
+beforeEach(({ skip }) => skip(!hasDockerCli(), "there is no docker on PATH to compare with"));
+afterEach(async () => {
+  registry.heal();
+  await removeImages(daemon());
+});
+afterAll(async () => {
+  await registry.close();
+});
+
+test("pulls tell the same, piped, quiet, all tags, and what fails", async () => {
+  const app = `${registry.host}/app`;
+  await expectSameStory(daemon(), [
+    // Layers come side by side: their lines have no order.
+    `$CLI pull ${app}:1 | sort`,
+    `$CLI pull ${app}:1`,
+    `$CLI pull -q ${app}:2`,
+    `$CLI rmi -f ${app}:1 ${app}:2 | grep -c .`,
+    `$CLI pull -a ${app} | grep -v :.Pull | grep -v 'Download\\|Verifying\\|Waiting\\|Extracting'`,
+    `$CLI rmi -f ${app}:1 ${app}:2 | grep -c .`,
+    `$CLI pull -q ${app}:1 && $CLI rmi ${app}:1 | grep -c .`,
+  ]);
+  await expectSame(daemon(), [
+    `$CLI pull ${app}:nope`,
+    `$CLI pull ${registry.host}/nope`,
+    `$CLI pull --platform linux/s390x ${app}:1`,
+    `$CLI pull 127.0.0.1:1/app`,
+    `$CLI run --rm ${registry.host}/nope`,
+    `$CLI run --pull never ${app}:1`,
+    `$CLI create --pull always ${registry.host}/nope`,
+  ]);
+});
+
+test("a pull in a terminal leaves the same screen", async () => {
+  for (const program of ["docker", "tsubo"] as const) {
+    // Its own layers: those of an image that was removed may still be there.
+    const reference = registry.put(
+      "bars:1",
+      makeImage([tar({ name: program, content: "1" }), tar({ name: program, content: "2".repeat(200_000) })]),
+    );
+    const terminal = converseInTerminal(`${daemon().pathOf(program)} pull ${reference}`, { DOCKER_HOST: `unix://${daemon().socketPath}` });
+    expect(await terminal.ended()).toBe(0);
+    const screen = screenOf(terminal.said)
+      .replaceAll(/\b[0-9a-f]{64}\b/g, "<digest>")
+      .replaceAll(/\b[0-9a-f]{12}\b/g, "<layer>");
+    const layers = "<layer>: Pull complete\n".repeat(2);
+    expect([program, screen]).toEqual([
+      program,
+      `1: Pulling from bars\n${layers}Digest: sha256:<digest>\nStatus: Downloaded newer image for ${reference}\n${reference}\n`,
+    ]);
+  }
+});
+
+test("a login is checked, stored, shown to its registry and forgotten", async () => {
+  const right = `Basic ${Buffer.from("me:secret").toString("base64")}`;
+  registry.script((request, response) => {
+    if (request.headers.authorization === right) return false;
+    refuse(response, 401, "UNAUTHORIZED", { "www-authenticate": 'Basic realm="test"' });
+    return true;
+  });
+  const { host } = registry;
+  const configFile = path.join(path.dirname(daemon().socketPath), "docker-config/config.json");
+  await expectSameStory(daemon(), [
+    `$CLI pull -q ${host}/app:1`,
+    `echo wrong | $CLI login -u me --password-stdin ${host}`,
+    `echo secret | $CLI login -u me --password-stdin ${host}`,
+    `cat ${configFile}`,
+    `$CLI login ${host}`,
+    `$CLI pull -q ${host}/app:1 && $CLI rmi ${host}/app:1 | grep -c .`,
+    `$CLI logout ${host}`,
+    `$CLI pull -q ${host}/app:1`,
+    `$CLI login -u me -p secret https://${host}/v2/ && $CLI logout ${host}`,
+    `cat ${configFile}`,
+  ]);
+  rmSync(configFile);
+});
