@@ -48,7 +48,7 @@ async function execute(input: readonly string[]): Promise<number | undefined | v
     return 0;
   }
   if (words[0] === "help") return showHelp(words.slice(1));
-  if (words[0] === undefined || globals.help) return showHelp(words.slice(0, 2), globals.help);
+  if (words[0] === undefined || globals.help) return showHelp(words.slice(0, 2));
   const found = findCommand(words);
   if (found === undefined) return unknownCommand(words);
 
@@ -159,7 +159,7 @@ function openLazily(open: () => Client): Client {
   };
 }
 
-async function showHelp(words: readonly string[], asked = true): Promise<number> {
+async function showHelp(words: readonly string[]): Promise<number> {
   const { commandHelp, groupHelp, programHelp } = await import("./help.ts");
   const found = findCommand(words);
   const [word] = words;
@@ -167,8 +167,11 @@ async function showHelp(words: readonly string[], asked = true): Promise<number>
   else if (found !== undefined && found.rest === words.length)
     printLine(commandHelp(found.path, found.entry, (await found.entry.load()).command));
   else if (words.length === 1 && groups.some(({ name }) => name === word)) printLine(groupHelp(word));
-  else throw new CommandFailure(`unknown help topic: ${words.join(" ")}`);
-  return asked ? 0 : 0;
+  else {
+    const known = found?.rest ?? (groups.some(({ name }) => name === word) ? 1 : 0);
+    throw new CommandFailure(`unknown help topic: ${words.slice(known).join(" ")}`);
+  }
+  return 0;
 }
 
 async function unknownCommand(words: readonly string[]): Promise<number> {

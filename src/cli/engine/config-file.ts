@@ -46,7 +46,9 @@ export function readConfigFile(given: string, warn: (text: string) => void): Con
     imagesFormat: text("imagesFormat"),
     networksFormat: text("networksFormat"),
     volumesFormat: text("volumesFormat"),
-    httpHeaders: table("HttpHeaders"),
+    httpHeaders: Object.fromEntries(
+      Object.entries(table<unknown>("HttpHeaders")).filter((pair): pair is [string, string] => typeof pair[1] === "string"),
+    ),
     proxies: table("proxies"),
   };
 }
