@@ -92,6 +92,18 @@ describe("in a terminal", () => {
     );
   });
 
+  test.each(programs)("%s: a container's terminal follows the size of ours", async (program) => {
+    const waiting = 'echo ready; until [ "$(stty size)" = "40 120" ]; do sleep 0.1; done; echo followed';
+    const terminal = converseInTerminal(`sh -c 'tty; exec ${daemon().pathOf(program)} run -it --rm busybox sh -c "$0"' '${waiting}'`, {
+      DOCKER_HOST: `unix://${daemon().socketPath}`,
+    });
+    await terminal.until("ready");
+    const device = /\/dev\/pts\/\d+/.exec(terminal.said)?.[0] ?? "";
+    expect((await daemon().run(["stty", "-F", device, "rows", "40", "cols", "120"])).code).toBe(0);
+    await terminal.until("followed");
+    expect(await terminal.ended()).toBe(0);
+  });
+
   test("a terminal is as it was afterwards", async () => {
     const terminal = converseInTerminal(
       `sh -c 'before=$(stty -g); ${daemon().pathOf("tsubo")} run -it --rm busybox true; test "$before" = "$(stty -g)" && echo restored'`,

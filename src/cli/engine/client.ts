@@ -202,5 +202,5 @@ function connectionError(host: Host, error: unknown): Error {
       { cause: error },
     );
   }
-  return new ConnectionError(`error during connect: ${host.url}: ${messageOf(error)}`, { cause: error });
+  return new ConnectionError(`error during connect: ${host.url}: ${messageOf(error).trim()}`, { cause: error });
 }

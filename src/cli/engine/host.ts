@@ -54,11 +54,16 @@ function parseHost(given: string, tls: TlsOptions): Host {
   const host = match[1] ?? (match[2] || "localhost");
   return {
     url: text.includes("://") ? text : `tcp://${text}`,
-    address: { host, port: port ?? (secure ? 2376 : 2375), tls: secure ? readTls(tls) : undefined },
+    address: {
+      host,
+      port: port ?? (secure ? 2376 : 2375),
+      tls: secure ? readTls(tls, tls.verify || (scheme === "https" && !tls.tls)) : undefined,
+    },
   };
 }
 
-function readTls(options: TlsOptions): Tls {
+/** Where nothing says which CA to trust, a verified engine is held against those of the system. */
+function readTls(options: TlsOptions, verify: boolean): Tls {
   const folder = process.env["DOCKER_CERT_PATH"] || process.env["DOCKER_CONFIG"] || path.join(process.env["HOME"] ?? "/", ".docker");
   const read = (given: string, name: string): Buffer | undefined => {
     try {
@@ -73,5 +78,5 @@ function readTls(options: TlsOptions): Tls {
   const ca = read(options.ca, "ca.pem");
   const cert = read(options.cert, "cert.pem");
   const key = read(options.key, "key.pem");
-  return { verify: options.verify, ...(ca && { ca }), ...(cert && { cert }), ...(key && { key }) };
+  return { verify, ...(ca && { ca }), ...(cert && { cert }), ...(key && { key }) };
 }
