@@ -21,6 +21,7 @@ export const O_EXCL = 0o200;
 export const { O_DIRECTORY, O_NOFOLLOW } = constants;
 export const O_CLOEXEC = 0o2000000;
 export const O_PATH = 0o10000000;
+const SEEK_CUR = 1;
 const AT_SYMLINK_NOFOLLOW = 0x100;
 
 export const S_IFCHR = 0o020000;
@@ -40,6 +41,8 @@ const nativeFutimens = libc("int futimens(int fd, void *times)");
 const nativeUtimensat = libc("int utimensat(int directory, void *path, void *times, int flags)");
 const nativeFchmodat = libc("int fchmodat(int directory, void *path, uint mode, int flags)");
 const nativeWrite = libc("long write(int fd, void *bytes, size_t count)");
+const nativeLseek = libc("long lseek(int fd, long offset, int from)");
+const nativeFtruncate = libc("int ftruncate(int fd, long size)");
 const nativeClose = libc("int close(int fd)");
 
 /** The bytes of a binary string with the NUL at its end. */
@@ -118,6 +121,16 @@ export function writeAll(fd: number, bytes: Uint8Array, what: string): void {
     const written = checked("write", nativeWrite(fd, rest, rest.length), what);
     rest = rest.subarray(written);
   }
+}
+
+/** Moves on over bytes that nothing is written to: a hole. */
+export function skip(fd: number, bytes: number, what: string): void {
+  checked("lseek", nativeLseek(fd, bytes, SEEK_CUR), what);
+}
+
+/** Sets the size, for a file that ends in a hole. */
+export function setSize(fd: number, bytes: number, what: string): void {
+  checked("ftruncate", nativeFtruncate(fd, bytes), what);
 }
 
 export function close(fd: number): void {

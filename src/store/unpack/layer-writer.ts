@@ -30,7 +30,7 @@ export class LayerWriter implements TarSink {
   #lateBytes = 0;
   #entries = 0;
   #bytes = 0;
-  #file: { fd: number; entry: TarEntry } | undefined;
+  #file: { fd: number; entry: TarEntry; hasHoles: boolean } | undefined;
   #current = "";
 
   /** `root` is a descriptor of the folder and stays the caller's. */
@@ -75,11 +75,18 @@ export class LayerWriter implements TarSink {
     if (this.#file !== undefined) at.writeAll(this.#file.fd, bytes, printable(this.#file.entry.name));
   }
 
+  hole(bytes: number): void {
+    if (this.#file === undefined) return;
+    at.skip(this.#file.fd, bytes, printable(this.#file.entry.name));
+    this.#file.hasHoles = true;
+  }
+
   end(): void {
     if (this.#file === undefined) return;
-    const { fd, entry } = this.#file;
+    const { fd, entry, hasHoles } = this.#file;
     this.#file = undefined;
     try {
+      if (hasHoles) at.setSize(fd, entry.sizeBytes, printable(entry.name));
       at.changeOwner(fd, entry.user, entry.group, entry.name);
       at.changeMode(fd, entry.mode, entry.name);
       for (const [name, value] of entry.attributes) {
@@ -136,6 +143,7 @@ export class LayerWriter implements TarSink {
             at.openAt(folder, path.name, at.O_WRONLY | at.O_CREAT | at.O_EXCL | at.O_NOFOLLOW, entry.mode & 0o777),
           ),
           entry,
+          hasHoles: false,
         };
         return;
       case "directory":

@@ -1,12 +1,13 @@
 import { EngineError } from "../../base/errors.ts";
 import type { FileTime } from "../../kernel/openat.ts";
+import type { PaxSparse } from "./sparse.ts";
 import { checkId, checkSize, type TarHeader } from "./tar-header.ts";
 
 /** PAX extended headers (POSIX.1-2001): `LENGTH KEY=VALUE\n` records that override what the next header says. */
 export type PaxRecords = Map<string, Buffer>;
 
 const XATTR_PREFIX = "SCHILY.xattr.";
-const SPARSE_PREFIX = "GNU.sparse.";
+const SPARSE_MAP = "GNU.sparse.map";
 
 export function parsePaxRecords(body: Buffer): PaxRecords {
   const records: PaxRecords = new Map();
@@ -18,29 +19,44 @@ export function parsePaxRecords(body: Buffer): PaxRecords {
     if (!/^[1-9]\d{0,9}$/.test(digits) || end > body.length || body[end - 1] !== 0x0a || equals === -1 || equals >= end) {
       throw new EngineError("invalid", "invalid tar header: a PAX record has a wrong length");
     }
-    records.set(body.toString("latin1", blank + 1, equals), Buffer.from(body.subarray(equals + 1, end - 1)));
+    addRecord(records, body.toString("latin1", blank + 1, equals), Buffer.from(body.subarray(equals + 1, end - 1)));
     at = end;
   }
   return records;
 }
 
-/** The header with its PAX records applied, and the extended attributes they hold. An empty value leaves the header's own. */
-export function applyPaxRecords(header: TarHeader, records: PaxRecords): { header: TarHeader; attributes: Map<string, Buffer> } {
+/** A later record overrides an earlier one, but GNU tar's first sparse format (0.0) says its map in many of the same name. */
+function addRecord(records: PaxRecords, key: string, value: Buffer): void {
+  if (key !== "GNU.sparse.offset" && key !== "GNU.sparse.numbytes") return void records.set(key, value);
+  const before = records.get(SPARSE_MAP);
+  records.set(SPARSE_MAP, before === undefined ? value : Buffer.concat([before, Buffer.from(","), value]));
+}
+
+export interface AppliedPax {
+  header: TarHeader;
+  attributes: Map<string, Buffer>;
+  sparse: PaxSparse | undefined;
+}
+
+/** The header with its PAX records applied, and what else they hold. An empty value leaves the header's own. */
+export function applyPaxRecords(header: TarHeader, records: PaxRecords): AppliedPax {
   const result = { ...header };
   const attributes = new Map<string, Buffer>();
   for (const [key, value] of records) {
     if (key.startsWith(XATTR_PREFIX)) attributes.set(key.slice(XATTR_PREFIX.length), value);
-    else if (key.startsWith(SPARSE_PREFIX)) throw sparseError(header.name);
     else if (value.length > 0) applyRecord(result, key, value.toString("latin1"));
   }
-  return { header: result, attributes };
+  const sparse = sparseOf(records);
+  if (sparse?.name !== undefined) result.name = withoutNul(sparse.name);
+  return { header: result, attributes, sparse };
 }
 
-export function sparseError(name: string): EngineError {
-  return new EngineError(
-    "invalid",
-    `"${name}" is stored as a sparse file, which image layers cannot hold: make the archive without --sparse`,
-  );
+function sparseOf(records: PaxRecords): PaxSparse | undefined {
+  const text = (key: string): string | undefined => records.get(key)?.toString("latin1");
+  const size = text("GNU.sparse.realsize") ?? text("GNU.sparse.size");
+  if (size === undefined) return undefined;
+  const map = text("GNU.sparse.major") === "1" ? undefined : (text(SPARSE_MAP) ?? "");
+  return { name: text("GNU.sparse.name"), realSizeBytes: checkSize(integer("GNU.sparse.realsize", size)), map };
 }
 
 function applyRecord(header: TarHeader, key: string, value: string): void {

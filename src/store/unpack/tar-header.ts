@@ -83,7 +83,7 @@ function text(block: Buffer, start: number, end: number): string {
 }
 
 /** Octal digits between blanks or NULs, or, where the first bit is set, a big-endian two's complement number (GNU base-256). */
-function parseNumber(block: Buffer, start: number, end: number, what: string): number {
+export function parseNumber(block: Buffer, start: number, end: number, what: string): number {
   const first = block[start] ?? 0;
   if (first >= 0x80) return parseBase256(block.subarray(start, end), what);
   const digits = block

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 
 import { tar, type Entry } from "../../testing/tar.ts";
+import { EngineError } from "../../base/errors.ts";
 import { TarReader, type TarEntry } from "./tar-reader.ts";
 
 interface Read extends Partial<TarEntry> {
@@ -16,6 +17,10 @@ function read(archive: Buffer, step = 700): Read[] {
       const last = entries.at(-1);
       if (last !== undefined) last.content += bytes.toString("latin1");
     },
+    hole(bytes) {
+      const last = entries.at(-1);
+      if (last !== undefined) last.content += ".".repeat(bytes);
+    },
     end: () => undefined,
   });
   for (let at = 0; at < archive.length; at += step) reader.push(archive.subarray(at, at + step));
@@ -24,6 +29,12 @@ function read(archive: Buffer, step = 700): Read[] {
 }
 
 const LONG = `${"long/".repeat(60)}name`;
+const sparse = (map: string | undefined, content = "xyz"): Buffer =>
+  tar({
+    name: "s",
+    content,
+    pax: { "GNU.sparse.size": "10", ...(map === undefined ? { "GNU.sparse.major": "1" } : { "GNU.sparse.map": map }) },
+  });
 const header = (entry: Partial<Entry>): Entry => ({ name: "x", ...entry });
 
 test.each<[string, Entry[], Read[]]>([
@@ -65,6 +76,21 @@ test.each<[string, Entry[], Read[]]>([
     ],
     [{ type: "symlink", name: LONG, linkName: `${LONG}/target` }],
   ],
+  [
+    "sparse files by PAX 0.0, 0.1 and 1.0",
+    [
+      { name: "a", content: "xyz", pax: { "GNU.sparse.size": "9", "GNU.sparse.offset": "1", "GNU.sparse.numbytes": "3" } },
+      { name: "x", content: "xyz", pax: { "GNU.sparse.size": "9", "GNU.sparse.map": "0,1,4,2", "GNU.sparse.name": "b" } },
+      { name: "c", content: `2\n1\n1\n6\n2\n`.padEnd(512, "\0") + "xyz", pax: { "GNU.sparse.major": "1", "GNU.sparse.realsize": "9" } },
+      { name: "d", content: "0\n".padEnd(512, "\0"), pax: { "GNU.sparse.major": "1", "GNU.sparse.realsize": "3" } },
+    ],
+    [
+      { type: "file", name: "a", sizeBytes: 9, content: ".xyz....." },
+      { name: "b", content: "x...yz..." },
+      { name: "c", content: ".x....yz." },
+      { name: "d", content: "..." },
+    ],
+  ],
   ["global records, which count for nothing", [header({ flag: "g", content: "19 path=elsewhere\n\n" }), { name: "f" }], [{ name: "f" }]],
 ])("%s", (_what, entries, expected) => {
   for (const step of [1, 511, 700, 1_000_000]) {
@@ -95,7 +121,50 @@ test.each<[string, Buffer, string]>([
   ["a NUL in a PAX name", tar({ name: "f", pax: { path: "a\0b" } }), "a name contains a NUL byte"],
   ["an owner out of range", tar({ name: "f", pax: { uid: "4294967296" } }), "out of range"],
   ["an unknown type", tar(header({ flag: "Z" })), 'is of the unknown type "Z"'],
+  ["a sparse map for more than is there", sparse("0,9"), "its map speaks of 9 bytes, and 3 are there"],
+  ["a sparse map out of order", sparse("4,1,0,2"), "its map is out of order"],
+  ["a sparse map beyond the end", sparse("9999,3"), "its map is out of order"],
+  ["a sparse map of words", sparse("0,x"), "its map holds something that is no number"],
+  ["a sparse map of odd length", sparse("0,1,2"), "its map holds something that is no number"],
+  ["a sparse map that is longer than the file", sparse(undefined, "1000\n"), "negative size"],
   ["something after a block of zeros", Buffer.concat([Buffer.alloc(512), tar({ name: "f" })]), "goes on after a block of zeros"],
 ])("%s is refused", (_what, archive, message) => {
   for (const step of [1, 700, 1_000_000]) expect(() => read(archive, step)).toThrow(message);
 });
+
+test("whatever is changed in an archive, it is read or refused", () => {
+  const whole = tar(
+    { name: "d", type: "directory", pax: { path: LONG, uid: "7", "SCHILY.xattr.user.a": "b" } },
+    { name: "f", content: "x".repeat(600) },
+    {
+      name: "s",
+      content: "3\n1\n1\n6\n2\n8\n1\n".padEnd(512, "\0") + "wxyz",
+      pax: { "GNU.sparse.major": "1", "GNU.sparse.realsize": "99" },
+    },
+    header({ flag: "L", content: LONG }),
+    { name: "l", type: "hardlink", link: "f" },
+  );
+  let state = 1;
+  const random = (below: number): number => (state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0) % below;
+  const unexpected: unknown[] = [];
+  for (let round = 0; round < 5000; round += 1) {
+    const changed = Buffer.from(whole);
+    for (let change = random(4); change >= 0; change -= 1)
+      changed[random(changed.length)] = random(2) === 0 ? 0x30 + random(10) : random(256);
+    // So that it is not only the checksum that is told.
+    for (let block = 0; block + 512 <= changed.length; block += 512)
+      if (changed.toString("latin1", block + 257, block + 262) === "ustar") seal(changed.subarray(block, block + 512));
+    try {
+      read(changed.subarray(0, random(8) === 0 ? random(changed.length) : changed.length), 1 + random(2000));
+    } catch (error) {
+      if (!(error instanceof EngineError)) unexpected.push(error);
+    }
+  }
+  expect(unexpected).toEqual([]);
+});
+
+function seal(block: Buffer): void {
+  block.write(" ".repeat(8), 148);
+  const sum = block.reduce((total, byte) => total + byte, 0);
+  block.write(`${sum.toString(8).padStart(6, "0")}\0 `, 148);
+}

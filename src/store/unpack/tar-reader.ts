@@ -1,7 +1,8 @@
 import { EngineError } from "../../base/errors.ts";
 import type { FileTime } from "../../kernel/openat.ts";
-import { applyPaxRecords, parsePaxRecords, sparseError, type PaxRecords } from "./pax.ts";
-import { BLOCK_BYTES, parseTarHeader, type TarHeader } from "./tar-header.ts";
+import { applyPaxRecords, parsePaxRecords, type PaxRecords } from "./pax.ts";
+import { oldGnuSparse, paxSparse, SparseBody, type SparseMap } from "./sparse.ts";
+import { BLOCK_BYTES, checkSize, parseTarHeader, type TarHeader } from "./tar-header.ts";
 
 /**
  * A tar reader for archives that nobody vouches for: V7, ustar, PAX and GNU, the formats that Go's archive/tar reads, which is what
@@ -25,10 +26,12 @@ export interface TarEntry {
   attributes: Map<string, Buffer>;
 }
 
-/** Gets each entry, then, for a file, its body in pieces, then its end. A piece is only valid during the call. */
+/** Gets each entry, then, for a file, its body in pieces and holes, then its end. A piece is only valid during the call. */
 export interface TarSink {
   begin: (entry: TarEntry) => void;
   data: (bytes: Buffer) => void;
+  /** So many bytes of zero that need not take room. */
+  hole: (bytes: number) => void;
   end: () => void;
 }
 
@@ -37,7 +40,9 @@ const MAX_EXTENDED_HEADER_BYTES = 1024 * 1024;
 /** Docker and GNU tar pad to 10 KiB; more than this after the end is a bomb. */
 const MAX_TRAILING_BYTES = 64 * 1024 * 1024;
 
-type State = "header" | "extended" | "body" | "skip" | "padding" | "end";
+const HAS_BODY = /^[07S\0]$/;
+
+type State = "header" | "extended" | "map" | "body" | "skip" | "padding" | "end";
 
 export class TarReader {
   readonly #sink: TarSink;
@@ -50,6 +55,9 @@ export class TarReader {
   #sawZeroBlock = false;
   #trailingBytes = 0;
   #extended: { typeFlag: string; body: Buffer; filled: number } | undefined;
+  /** An entry whose sparse map goes on in the next blocks. */
+  #mapping: { header: TarHeader; attributes: Map<string, Buffer>; map: SparseMap } | undefined;
+  #sparse: SparseBody | undefined;
   #paxRecords: PaxRecords | undefined;
   #longName: string | undefined;
   #longLinkName: string | undefined;
@@ -77,15 +85,18 @@ export class TarReader {
   #take(bytes: Buffer): number {
     switch (this.#state) {
       case "header":
-        return this.#takeHeader(bytes);
+        return this.#takeBlock(bytes, (block) => this.#header(block));
+      case "map":
+        return this.#takeBlock(bytes, (block) => this.#extendMap(block));
       case "extended":
         return this.#takeExtended(bytes);
       case "body": {
         const piece = bytes.subarray(0, this.#left);
-        this.#sink.data(piece);
+        if (this.#sparse === undefined) this.#sink.data(piece);
+        else this.#sparse.push(piece);
         this.#left -= piece.length;
         if (this.#left === 0) {
-          this.#sink.end();
+          this.#end();
           this.#pad();
         }
         return piece.length;
@@ -109,16 +120,16 @@ export class TarReader {
     }
   }
 
-  #takeHeader(bytes: Buffer): number {
+  #takeBlock(bytes: Buffer, use: (block: Buffer) => void): number {
     if (this.#blockFilled === 0 && bytes.length >= BLOCK_BYTES) {
-      this.#header(bytes.subarray(0, BLOCK_BYTES));
+      use(bytes.subarray(0, BLOCK_BYTES));
       return BLOCK_BYTES;
     }
     const taken = bytes.copy(this.#block, this.#blockFilled);
     this.#blockFilled += taken;
     if (this.#blockFilled === BLOCK_BYTES) {
       this.#blockFilled = 0;
-      this.#header(this.#block);
+      use(this.#block);
     }
     return taken;
   }
@@ -162,7 +173,7 @@ export class TarReader {
         // Docker ignores what is said for all entries at once.
         return this.#skip(header.sizeBytes);
       default:
-        return this.#entry(header);
+        return this.#entry(header, block);
     }
   }
 
@@ -178,29 +189,55 @@ export class TarReader {
     if (header.sizeBytes === 0) this.#takeExtended(Buffer.alloc(0));
   }
 
-  #entry(plain: TarHeader): void {
-    const { header, attributes } = applyPaxRecords(
+  #entry(plain: TarHeader, block: Buffer): void {
+    const { header, attributes, sparse } = applyPaxRecords(
       { ...plain, name: this.#longName ?? plain.name, linkName: this.#longLinkName ?? plain.linkName },
       this.#paxRecords ?? new Map<string, Buffer>(),
     );
     this.#paxRecords = undefined;
     this.#longName = undefined;
     this.#longLinkName = undefined;
+    const map = header.typeFlag === "S" ? oldGnuSparse(block) : sparse && paxSparse(sparse);
+    if (map?.more === undefined) return this.#begin(header, attributes, map);
+    this.#mapping = { header, attributes, map };
+    this.#state = "map";
+  }
 
+  #extendMap(block: Buffer): void {
+    if (this.#mapping === undefined) throw new Error("no sparse map is being read");
+    const { header, attributes, map } = this.#mapping;
+    if (map.isInBody) header.sizeBytes = checkSize(header.sizeBytes - BLOCK_BYTES);
+    map.more?.(block);
+    if (map.more !== undefined) return;
+    this.#mapping = undefined;
+    this.#begin(header, attributes, map);
+  }
+
+  #begin(header: TarHeader, attributes: Map<string, Buffer>, map: SparseMap | undefined): void {
     const type = typeOf(header);
-    const hasBody = /^[07\0]$/.test(header.typeFlag);
+    const storedBytes = type === "file" ? header.sizeBytes : 0;
     const { name, linkName, mode, user, group, modified, major, minor } = header;
-    const sizeBytes = type === "file" ? header.sizeBytes : 0;
+    const sizeBytes = type === "file" && map !== undefined ? map.realSizeBytes : storedBytes;
     this.#sink.begin({ type, name, linkName, mode, user, group, sizeBytes, modified, major, minor, attributes });
-    this.#paddingBytes = (BLOCK_BYTES - (header.sizeBytes % BLOCK_BYTES)) % BLOCK_BYTES;
-    if (type === "file" && sizeBytes > 0) {
-      this.#state = "body";
-      this.#left = sizeBytes;
-    } else {
-      this.#sink.end();
-      // As in Go's reader, only entries of a file's type have bytes behind them, whatever the others' size says.
-      this.#skip(hasBody ? header.sizeBytes : 0);
+    if (map !== undefined && type === "file") {
+      const { data, hole } = this.#sink;
+      this.#sparse = new SparseBody(map, storedBytes, data.bind(this.#sink), hole.bind(this.#sink));
     }
+    this.#paddingBytes = (BLOCK_BYTES - (header.sizeBytes % BLOCK_BYTES)) % BLOCK_BYTES;
+    if (storedBytes > 0) {
+      this.#state = "body";
+      this.#left = storedBytes;
+    } else {
+      this.#end();
+      // As in Go's reader, only entries of a file's type have bytes behind them, whatever the others' size says.
+      this.#skip(HAS_BODY.test(header.typeFlag) ? header.sizeBytes : 0);
+    }
+  }
+
+  #end(): void {
+    this.#sparse?.finish();
+    this.#sparse = undefined;
+    this.#sink.end();
   }
 
   #skip(bytes: number): void {
@@ -219,6 +256,7 @@ function typeOf(header: TarHeader): TarEntry["type"] {
   switch (header.typeFlag) {
     case "0":
     case "7":
+    case "S":
     case "\0":
       return header.name.endsWith("/") ? "directory" : "file";
     case "1":
@@ -233,8 +271,6 @@ function typeOf(header: TarHeader): TarEntry["type"] {
       return "directory";
     case "6":
       return "fifo";
-    case "S":
-      throw sparseError(header.name);
     default:
       throw new EngineError("invalid", `invalid tar header: "${header.name}" is of the unknown type ${JSON.stringify(header.typeFlag)}`);
   }
