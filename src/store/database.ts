@@ -2,6 +2,7 @@ import { closeSync, existsSync, fdatasync, openSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 
 import { EngineError } from "../base/errors.ts";
+import { openCheckpoints } from "./checkpoints.ts";
 import { MIGRATIONS } from "./schema.ts";
 
 /**
@@ -10,8 +11,8 @@ import { MIGRATIONS } from "./schema.ts";
  * A commit is two steps, so that no disk wait ever blocks the event loop: `write` runs a transaction (0.03 ms; atomic, not yet durable)
  * and `durable` waits, in the thread pool, for one fdatasync of the WAL that covers every transaction committed before the call. Callers
  * that come while one fdatasync is under way share the next. Nothing may be acknowledged to a client before `durable` resolves.
- * synchronous=NORMAL leaves exactly that WAL sync to us; checkpoints (which sync inside SQLite) are run by `checkpoint`, at start and end
- * and whenever the caller finds a quiet moment.
+ * synchronous=NORMAL leaves exactly that WAL sync to us; checkpoints, which sync inside SQLite, run at the start and in a thread
+ * (checkpoints.ts).
  */
 export interface Database {
   /** For reads, and inside `write` for changes. */
@@ -20,8 +21,6 @@ export interface Database {
   write<T>(change: (sql: DatabaseSync) => T): T;
   /** Resolves when everything written so far survives a power cut. */
   durable(): Promise<void>;
-  /** Moves the WAL into the database file. Blocks; for start-up, shutdown and idle moments. */
-  checkpoint(): void;
   close(): void;
 }
 
@@ -29,11 +28,12 @@ export interface Database {
 export function openDatabase(file: string): Database {
   const sql = new DatabaseSync(file);
   sql.exec(
-    "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON; PRAGMA wal_autocheckpoint=0; PRAGMA busy_timeout=1000",
+    "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON; PRAGMA wal_autocheckpoint=0; PRAGMA journal_size_limit=0; PRAGMA busy_timeout=1000",
   );
   migrate(sql, file);
   sql.exec("PRAGMA wal_checkpoint(TRUNCATE)");
   const flush = openFlush(`${file}-wal`);
+  const checkpoints = openCheckpoints(sql, file, flush.descriptor);
 
   return {
     sql,
@@ -42,6 +42,7 @@ export function openDatabase(file: string): Database {
       try {
         const result = change(sql);
         sql.exec("COMMIT");
+        checkpoints.wrote();
         return result;
       } catch (error) {
         sql.exec("ROLLBACK");
@@ -49,8 +50,8 @@ export function openDatabase(file: string): Database {
       }
     },
     durable: flush.wait,
-    checkpoint: () => sql.exec("PRAGMA wal_checkpoint(TRUNCATE)"),
     close() {
+      checkpoints.close();
       flush.close();
       sql.close();
     },
@@ -72,7 +73,7 @@ function migrate(sql: DatabaseSync, file: string): void {
 }
 
 /** Group commit: at most one fdatasync under way, at most one waiting that all newcomers share. */
-function openFlush(walFile: string): { wait: () => Promise<void>; close: () => void } {
+function openFlush(walFile: string): { descriptor: number; wait: () => Promise<void>; close: () => void } {
   if (!existsSync(walFile)) closeSync(openSync(walFile, "a"));
   const fd = openSync(walFile, "r+");
   let running: Promise<void> | undefined;
@@ -89,6 +90,7 @@ function openFlush(walFile: string): { wait: () => Promise<void>; close: () => v
     return running;
   };
   return {
+    descriptor: fd,
     wait: () => {
       if (running === undefined) return run();
       next ??= running.then(run, run);
