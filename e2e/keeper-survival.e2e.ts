@@ -1,6 +1,8 @@
 import { spawnSync } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
+import { closeSync, existsSync, readFileSync } from "node:fs";
+import path from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { lockFile } from "../src/kernel/file-lock.ts";
 import { paths } from "../src/store/roots.ts";
 import { openPlace, until, type Place } from "./keeper/place.ts";
 import { readUntil } from "./keeper/streams.ts";
@@ -165,6 +167,20 @@ async function armNextKeeper(step: string): Promise<void> {
     delete process.env["TSUBO_FAILPOINTS"];
   }
 }
+
+test("a keeper that was killed and is not gone yet is waited for", async () => {
+  await place.keeper.shutdown();
+  await place.keeper[Symbol.asyncDispose]();
+  await until(() => place.keeperPids().length === 0, "the keeper's end");
+  // As one whose disk does not answer: it has the lock, and accepts nobody.
+  const lock = lockFile(paths.keeperLock(place.roots));
+  const reconnected = place.reconnect();
+  const refused = (): number => readFileSync(path.join(place.roots.exec, "keeper.log"), "utf8").split("another keeper serves").length - 1;
+  await until(() => refused() >= 5, "several keepers to find the lock taken");
+  closeSync(lock ?? -1);
+  await reconnected;
+  expect(await place.run("after", ["true"])).toMatchObject({ exitCode: 0 });
+});
 
 test("a second keeper does not come up beside the first", async () => {
   const [program = "", ...args] = place.command;

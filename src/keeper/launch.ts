@@ -6,8 +6,10 @@ import { decodeError, encodeLine, PROTOCOL, readFirstLine, versionProblem, type 
 
 /** How long a keeper may take from its start to its first answer: Node has to load, and containers to be adopted. */
 const START_LIMIT_MS = 20_000;
-/** How long we go on after the keeper we started has ended: another one may have been faster. */
-const ENDED_LIMIT_MS = 2000;
+/** How long we go on after the keeper we started has failed: another one may have been faster. */
+const FAILED_LIMIT_MS = 2000;
+/** Until we start another where one has the lock that does not answer: killed, and with a sync of the disk to end before it is gone. */
+const TAKEN_PAUSE_MS = 500;
 const FIRST_PAUSE_MS = 5;
 const LONGEST_PAUSE_MS = 100;
 const WELCOME_LIMIT_MS = 10_000;
@@ -28,22 +30,26 @@ export interface Greeted {
   keeperPid: number;
 }
 
-/** Keepers we have started and not yet seen end: they are our children, and nobody else collects them. */
-const started = new Set<number>();
+/** Keepers we have started, with their wait statuses once they have ended: they are our children, and nobody else collects them. */
+const started = new Map<number, number | undefined>();
 
 /** Connects to the keeper, started when none answers. */
 export async function connectOrLaunch(options: LaunchOptions, hello: Hello, signal?: AbortSignal): Promise<Greeted> {
   const limitMs = performance.now() + START_LIMIT_MS;
   let launched: number | undefined;
-  let endedMs: number | undefined;
+  let failedMs: number | undefined;
   for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
     signal?.throwIfAborted();
     const greeted = await connectOnce(options.socketPath, hello);
     if (greeted !== undefined) return greeted;
     collectEnded();
     launched ??= launch(options);
-    if (!started.has(launched)) endedMs ??= performance.now();
-    if (performance.now() > limitMs || (endedMs !== undefined && performance.now() > endedMs + ENDED_LIMIT_MS)) {
+    const waitStatus = started.get(launched);
+    if (waitStatus === 0) {
+      launched = undefined;
+      pauseMs = TAKEN_PAUSE_MS;
+    } else if (waitStatus !== undefined) failedMs ??= performance.now();
+    if (performance.now() > limitMs || (failedMs !== undefined && performance.now() > failedMs + FAILED_LIMIT_MS)) {
       throw new EngineError("unavailable", `the keeper does not answer at ${options.socketPath}: see ${options.logPath}`);
     }
     await new Promise((resolve) => setTimeout(resolve, pauseMs));
@@ -76,6 +82,7 @@ export async function connectOnce(socketPath: string, hello: Hello): Promise<Gre
 /** In a session of its own, so that no signal to the daemon's group reaches it, with its own place to write to. */
 function launch(options: LaunchOptions): number {
   const [program = "", ...args] = options.command;
+  for (const [pid, waitStatus] of started) if (waitStatus !== undefined) started.delete(pid);
   const nothing = openSync("/dev/null", "r");
   const log = openSync(options.logPath, "a", 0o600);
   try {
@@ -83,7 +90,7 @@ function launch(options: LaunchOptions): number {
     for (const [name, value] of Object.entries(process.env)) if (value !== undefined) environment[name] = value;
     if (options.unarmed) delete environment["TSUBO_FAILPOINTS"];
     const pid = spawnProcess({ path: program, argv: [program, ...args], environment, stdio: [nothing, log, log] });
-    started.add(pid);
+    started.set(pid, undefined);
     return pid;
   } finally {
     closeSync(nothing);
@@ -92,5 +99,5 @@ function launch(options: LaunchOptions): number {
 }
 
 function collectEnded(): void {
-  for (const pid of started) if (reapChild(pid) !== undefined) started.delete(pid);
+  for (const [pid, waitStatus] of started) started.set(pid, waitStatus ?? reapChild(pid));
 }
