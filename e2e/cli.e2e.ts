@@ -92,9 +92,9 @@ describe("in a terminal", () => {
     );
   });
 
-  test.each(programs)("%s: a container's terminal follows the size of ours", async (program) => {
+  test("a container's terminal follows the size of ours", async () => {
     const waiting = 'echo ready; until [ "$(stty size)" = "40 120" ]; do sleep 0.1; done; echo followed';
-    const terminal = converseInTerminal(`sh -c 'tty; exec ${daemon().pathOf(program)} run -it --rm busybox sh -c "$0"' '${waiting}'`, {
+    const terminal = converseInTerminal(`sh -c 'tty; exec ${daemon().pathOf("tsubo")} run -it --rm busybox sh -c "$0"' '${waiting}'`, {
       DOCKER_HOST: `unix://${daemon().socketPath}`,
     });
     await terminal.until("ready");

@@ -17,6 +17,8 @@ export type Flag = {
   readonly initial?: string;
   /** What it does, for `--help`. */
   readonly usage: string;
+  /** The part of the help it stands in; none: among the first. */
+  readonly section?: string;
   /** An older spelling that is still understood. */
   readonly hidden?: true;
   /** The advice printed when it is used. */

@@ -59,6 +59,7 @@ export function groupHelp(group: string): string {
 /** One command's help. */
 export function commandHelp(path: string, entry: CommandEntry, command: Command): string {
   const visible = command.flags.filter(({ hidden, deprecated }) => !hidden && deprecated === undefined);
+  const leftWidth = Math.max(0, ...visible.map((flag) => nameAndValue(flag).length));
   return [
     `Usage:  ${usageLine(path, command)}`,
     "",
@@ -68,7 +69,11 @@ export function commandHelp(path: string, entry: CommandEntry, command: Command)
     ...(command.examples === undefined
       ? []
       : ["", heading("Examples:"), ...command.examples.flatMap(([line, purpose]) => [`  # ${purpose}`, `  ${PROGRAM} ${line}`])]),
-    ...(visible.length === 0 ? [] : ["", heading("Options:"), ...flagLines(visible)]),
+    ...[...Map.groupBy(visible, ({ section }) => section ?? "Options")].flatMap(([title, flags]) => [
+      "",
+      heading(`${title}:`),
+      ...flagLines(flags, leftWidth),
+    ]),
   ].join("\n");
 }
 
@@ -114,19 +119,25 @@ function editDistance(a: string, b: string): number {
   return rows[a.length]?.[b.length] ?? 0;
 }
 
-function flagLines(flags: readonly Flag[]): string[] {
+function nameAndValue({ name, short, kind, value }: Flag): string {
+  return `${short === undefined ? "    " : `-${short}, `}--${name}${kind === "boolean" ? "" : ` ${value ?? kind}`}`;
+}
+
+function flagLines(flags: readonly Flag[], leftWidth = 0): string[] {
   const sorted = flags.filter(({ hidden }) => !hidden).toSorted((a, b) => (a.name < b.name ? -1 : 1));
   return twoColumns(
-    sorted.map(({ name, short, kind, value, initial, usage }) => {
-      const left = `${short === undefined ? "    " : `-${short}, `}--${name}${kind === "boolean" ? "" : ` ${value ?? kind}`}`;
+    sorted.map((flag) => {
+      const { kind, initial, usage } = flag;
+      const left = nameAndValue(flag);
       const isSpecial = initial !== undefined && !(kind === "boolean" && initial === "false");
       return [left, isSpecial ? `${usage} (default ${kind === "text" ? JSON.stringify(initial) : initial})` : usage] as const;
     }),
+    leftWidth,
   );
 }
 
-function twoColumns(rows: readonly (readonly [string, string])[]): string[] {
-  const width = Math.max(0, ...rows.map(([left]) => left.length)) + 5;
+function twoColumns(rows: readonly (readonly [string, string])[], leftWidth = 0): string[] {
+  const width = Math.max(leftWidth, ...rows.map(([left]) => left.length)) + 5;
   return rows.flatMap(([left, right]) => {
     const [head = "", ...rest] = wrap(right, Math.max(24, columns() - width));
     return [`  ${left}`.padEnd(width) + head, ...rest.map((line) => " ".repeat(width) + line)];

@@ -17,7 +17,8 @@ export function runHelper(helper: string, verb: "get" | "store" | "erase", input
   const program = `docker-credential-${helper}`;
   const { spawnSync } = process.getBuiltinModule("node:child_process");
   const { error, status, stdout } = spawnSync(program, [verb], { input, encoding: "utf8", timeout: TIMEOUT_MS });
-  if (error === undefined && status === 0) return stdout;
+  // One that did not read all of its input leaves an EPIPE, and has done its work all the same.
+  if (status === 0) return stdout;
   if (error === undefined && stdout.startsWith("credentials not found")) return "";
   const why = error === undefined ? stdout.trim() || `it ended with status ${status}` : error.message;
   throw new CommandFailure(`${verb} of a login with ${program} failed: ${why}`, 1, { cause: error });
