@@ -3,6 +3,7 @@ import { LogDecoder } from "./log-decoder.ts";
 import { closeLogFiles, type LogFile, openLogFiles, openRotated } from "./log-files.ts";
 import { findTail } from "./log-tail.ts";
 import { LogWatch } from "./log-watch.ts";
+import { takeLoopShare } from "./loop-share.ts";
 import { beginning, type Position, readCompressed, readPlain } from "./read-file.ts";
 
 /**
@@ -16,7 +17,7 @@ import { beginning, type Position, readCompressed, readPlain } from "./read-file
  * The recipe: open all files (a rotation after that moves names, not what we read), find where to begin (`log-tail.ts`), decode block by
  * block (`json-record.ts`, `log-decoder.ts`), and when following go on as the file grows or is replaced, until the log is complete. A
  * block of 256 KiB keeps the event loop for less than a millisecond and the next is read off it, so that a log of any size needs neither
- * a worker nor memory.
+ * a worker nor memory; all readings together keep it for a few milliseconds a turn (`loop-share.ts`).
  */
 export interface LogSource {
   path: string;
@@ -70,6 +71,7 @@ export async function* readLogs(source: LogSource, request: LogsRequest, signal?
     for (let pass = 0; ; pass += 1) {
       const rest = await reading.afterwards();
       for await (const block of blocksOf(file, position, pass)) {
+        await takeLoopShare();
         const output = decoder.push(block);
         if (output.length > 0) yield output;
         if (decoder.isDone || signal?.aborted === true) return;
