@@ -53,6 +53,10 @@ async function logFiles(): Promise<{ name: string; sizeBytes: number }[]> {
   return names.map((name) => ({ name, sizeBytes: statSync(path.join(folder, name)).size }));
 }
 
+async function logBytes(): Promise<number> {
+  return (await logFiles()).reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+}
+
 describe("docker logs", () => {
   test("has stdout and stderr apart, each where it belongs", async () => {
     await ran("echo out; echo err >&2; echo more; printf 'no newline'");
@@ -183,8 +187,7 @@ describe("rotation", () => {
     await ran(`yes '${text}' | head -n 650000`);
     expect(await docker("inspect", "-f", "{{json .HostConfig.LogConfig}}", "box")).toBe('{"Type":"json-file","Config":{}}');
     expect((await logs()).length).toBe(650_000 * (text.length + 1));
-    const sizeBytes = async (): Promise<number> => (await logFiles()).reduce((sum, file) => sum + file.sizeBytes, 0);
-    await expect.poll(sizeBytes, { timeout: 20_000 }).toBeLessThan(30_000_000);
+    await expect.poll(logBytes, { timeout: 20_000 }).toBeLessThan(30_000_000);
     expect((await logs()).length).toBe(650_000 * (text.length + 1));
   });
 
@@ -237,6 +240,22 @@ describe("a flood", () => {
     expect(reader.exitCode).toBeNull();
     reader.kill("SIGKILL");
     await ended;
+  });
+
+  test("loses and doubles no line when the keeper is killed in it, between two files and in one, again and again", async () => {
+    const isRunning = async (): Promise<boolean> => (await docker("inspect", "-f", "{{.State.Running}}", "box")) === "true";
+    await startGated("seq 1000000", "--log-opt", "max-size=1m", "--log-opt", "max-file=200", "--log-opt", "compress=true");
+    await open();
+    for (let kills = 0; kills < 5 && (await isRunning()); kills += 1) {
+      const keeper = daemon().keeperPid();
+      await daemon().killKeeper();
+      await expect.poll(() => daemon().keeperPid() ?? keeper, { timeout: 10_000 }).not.toBe(keeper);
+      const before = await logBytes();
+      const goesOn = async (): Promise<boolean> => (await logBytes()) !== before || !(await isRunning());
+      await expect.poll(goesOn, { timeout: 10_000 }).toBe(true);
+    }
+    expect(await docker("wait", "box")).toBe("0");
+    expectNumbers(await logs(), 1, 1_000_000);
   });
 
   test("loses no line when the daemon is killed in it", async () => {
