@@ -150,7 +150,7 @@ test("what an exec leaves running in the background may write on and is not stop
   const args = ["sh", "-c", "(sleep 0.2; head -c 2000000 /dev/zero; echo done >/tmp/done; sleep 60) & echo hi"];
   const target = { containerId: id, execId: "bg" };
   const received = readFrames(await place.keeper.attach(target, OUTPUT));
-  await place.keeper.startExec({ ...target, runtime: spec.runtime, tty: false, openStdin: false, process: { ...process, args } });
+  await place.keeper.startExec({ ...target, runtime: spec.runtime, tty: false, openStdin: false, memo: "", process: { ...process, args } });
   expect(await place.exitOf(target)).toMatchObject({ exitCode: 0 });
   expect((await received).stdout).toContain("hi\n");
   const [kept] = (await place.keeper.list()).filter((container) => container.id === id);

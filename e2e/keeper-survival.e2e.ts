@@ -78,7 +78,7 @@ test("an exec goes on without its keeper and its status is known", async () => {
   const spec = place.container(id, ["sleep", "60"]);
   await place.keeper.startContainer(spec);
   const process = { terminal: false, user: { uid: 0, gid: 0 }, env: ["PATH=/bin"], cwd: "/" };
-  const exec = { containerId: id, runtime: spec.runtime, tty: false, openStdin: false };
+  const exec = { containerId: id, runtime: spec.runtime, tty: false, openStdin: false, memo: "" };
   await place.keeper.startExec({ ...exec, execId: "later", process: { ...process, args: ["sh", "-c", "sleep 1.5; exit 5"] } });
   await place.keeper.startExec({ ...exec, execId: "soon", process: { ...process, args: ["sh", "-c", "sleep 0.1; exit 6"] } });
   await killKeeper();

@@ -65,7 +65,7 @@ describe.each(["crun", "runc"] as const)("with %s", (runtime) => {
       env: ["PATH=/bin"],
       cwd: "/",
     });
-    const exec = { containerId: id, runtime: spec.runtime, tty: false, openStdin: true };
+    const exec = { containerId: id, runtime: spec.runtime, tty: false, openStdin: true, memo: "" };
 
     const first = { containerId: id, execId: "first" };
     const client = await place.keeper.attach(first, ALL);

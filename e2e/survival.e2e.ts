@@ -42,6 +42,19 @@ describe("kill -9 of the daemon", () => {
     expect(await tsubo("port", "box", "80")).toBe(address);
   });
 
+  test("an exec goes on; what it is and how it ended are known afterwards", async () => {
+    await tsubo("run", "-d", "--name", "box", "busybox", "sleep", "1000");
+    const config = { Cmd: ["sh", "-c", "sleep 1; exit 5"], User: "65534", AttachStdout: true };
+    const { Id } = (await daemon().api("POST", "/containers/box/exec", config)).json() as { Id: string };
+    await daemon().api("POST", `/exec/${Id}/start`, { Detach: true });
+    await daemon().kill();
+    await daemon().start();
+    const inspect = async (): Promise<unknown> => (await daemon().api("GET", `/exec/${Id}/json`)).json();
+    const ProcessConfig = { entrypoint: "sh", arguments: ["-c", "sleep 1; exit 5"], user: "65534", tty: false };
+    expect(await inspect()).toMatchObject({ ProcessConfig, OpenStdout: true });
+    await expect.poll(inspect, { timeout: 10_000 }).toMatchObject({ Running: false, ExitCode: 5, ProcessConfig });
+  });
+
   test("a stop by SIGTERM leaves containers alone too", async () => {
     await tsubo("run", "-d", "--name", "box", "busybox", "sleep", "1000");
     const pid = await tsubo("inspect", "-f", "{{.State.Pid}}", "box");

@@ -16,7 +16,8 @@ export async function writeAnswer(response: ServerResponse, answer: Exclude<Answ
       return writeWhole(response, answer.status, "text/plain; charset=utf-8", answer.text);
     case "empty":
       setHeaders(response, answer.headers);
-      response.writeHead(answer.status);
+      // Not by `writeHead`: the head that `end` writes says how long nothing is, as Go's does.
+      response.statusCode = answer.status;
       response.end();
       return;
     case "stream":

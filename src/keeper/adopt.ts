@@ -81,7 +81,8 @@ async function adopt(
     const io = openIo(context, execFolder(spec, execId), { tty: exec.tty, stdinOnce: true, log: undefined, ended });
     const process = ended ? gone(exec.process) : settling.findProcess(execTarget, exec.process);
     if (exec.tty && !ended) settling.wantTerminal(execTarget, io);
-    const keptExec: KeptExec = { id: execId, process, io, tty: exec.tty, exit: exec.exit && decodeExit(exec.exit), acknowledged: false };
+    const { tty, memo } = exec;
+    const keptExec: KeptExec = { id: execId, process, io, tty, memo, exit: exec.exit && decodeExit(exec.exit), acknowledged: false };
     kept.execs.set(execId, keptExec);
   }
   return kept;

@@ -305,6 +305,6 @@ function decodeContainer({ id, started, exit, execs }: WireContainer): KeptConta
     pid: started.pid,
     startedAtNs: BigInt(started.startedAtNs),
     exit: exit && decodeExit(exit),
-    execs: execs.map((exec) => ({ id: exec.id, pid: exec.started.pid, exit: exec.exit && decodeExit(exec.exit) })),
+    execs: execs.map((exec) => ({ id: exec.id, pid: exec.started.pid, exit: exec.exit && decodeExit(exec.exit), memo: exec.memo })),
   };
 }

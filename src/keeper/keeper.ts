@@ -118,6 +118,8 @@ export interface ExecSpec {
   tty: boolean;
   openStdin: boolean;
   consoleSize?: TerminalSize | undefined;
+  /** Given back by `list`: what a daemon that comes up has to know of it. */
+  memo: string;
 }
 
 export interface AttachOptions {
@@ -155,5 +157,5 @@ export interface KeptContainer {
   startedAtNs: bigint;
   /** Undefined while it runs. */
   exit: Exit | undefined;
-  execs: { id: string; pid: number; exit: Exit | undefined }[];
+  execs: { id: string; pid: number; exit: Exit | undefined; memo: string }[];
 }

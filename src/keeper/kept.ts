@@ -43,6 +43,8 @@ export interface KeptExec {
   io: TargetIo;
   tty: boolean;
   exit: Exit | undefined;
+  /** The daemon's. */
+  memo: string;
   /** The daemon has taken note of the exit. */
   acknowledged: boolean;
 }
@@ -162,6 +164,7 @@ export function describe(kept: KeptContainer): WireContainer {
       id: exec.id,
       started: startedOf(exec, execFolder(spec, exec.id)),
       exit: exec.exit && encodeExit(exec.exit),
+      memo: exec.memo,
     })),
   };
 }
@@ -169,7 +172,7 @@ export function describe(kept: KeptContainer): WireContainer {
 export function recordOf(kept: KeptContainer): ContainerRecord {
   const execs: ContainerRecord["execs"] = {};
   for (const exec of kept.execs.values()) {
-    execs[exec.id] = { process: exec.process.record, tty: exec.tty, exit: exec.exit && encodeExit(exec.exit) };
+    execs[exec.id] = { process: exec.process.record, tty: exec.tty, exit: exec.exit && encodeExit(exec.exit), memo: exec.memo };
   }
   return { version: 1, spec: kept.spec, process: kept.process.record, exit: kept.exit && encodeExit(kept.exit), execs };
 }

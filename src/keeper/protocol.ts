@@ -88,7 +88,7 @@ export interface WireContainer {
   id: string;
   started: WireStarted;
   exit: WireExit | undefined;
-  execs: { id: string; started: WireStarted; exit: WireExit | undefined }[];
+  execs: { id: string; started: WireStarted; exit: WireExit | undefined; memo: string }[];
 }
 
 /** Nanoseconds as decimal text: JSON's numbers do not hold them. */

@@ -29,6 +29,7 @@ export interface ExecRecord {
   process: ProcessRecord;
   tty: boolean;
   exit: WireExit | undefined;
+  memo: string;
 }
 
 const RECORD_NAME = "keeper.json";

@@ -49,7 +49,7 @@ async function start(context: KeeperContext, kept: KeptContainer, spec: ExecSpec
   context.attachments.join({ containerId, execId }, io);
   // A process that was quick has no start time any more; then nobody can mistake another for it either.
   const process = ownProcess({ pid, startTicks: readStartTicks(pid) ?? "ended", startedAtNs }, claimed);
-  const exec: KeptExec = { id: execId, process, io, tty, exit: undefined, acknowledged: false };
+  const exec: KeptExec = { id: execId, process, io, tty, memo: spec.memo, exit: undefined, acknowledged: false };
   kept.execs.set(execId, exec);
   writeRecord(recordOf(kept));
   undo.keep();

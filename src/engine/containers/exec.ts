@@ -1,4 +1,5 @@
 import type { ExecConfig, ExecStart } from "../../api/container-config.ts";
+import { encodeJson } from "../../api/json.ts";
 import { EngineError, messageOf } from "../../base/errors.ts";
 import { newId } from "../../base/ids.ts";
 import { paths } from "../../store/roots.ts";
@@ -145,6 +146,7 @@ async function launch(context: ContainerContext, container: Container, exec: Exe
       tty: config.Tty,
       openStdin: config.AttachStdin,
       consoleSize: rows && columns ? { rows, columns } : undefined,
+      memo: encodeJson(config),
     });
     // A short one may have ended already.
     if (exec.state.status === "starting") exec.state = { status: "running", pid };

@@ -1,6 +1,7 @@
 import { readdir, readFile, rm } from "node:fs/promises";
 
 import { execConfig } from "../../api/container-config.ts";
+import { parseJson } from "../../api/json.ts";
 import { codeOf, messageOf } from "../../base/errors.ts";
 import { nowNs } from "../../base/time.ts";
 import type { Exit, KeptContainer } from "../../keeper/keeper.ts";
@@ -43,7 +44,7 @@ async function restoreContainer(
 ): Promise<void> {
   for (const exec of kept?.execs ?? []) {
     const state = exec.exit === undefined ? ({ status: "running", pid: exec.pid } as const) : ({ status: "created" } as const);
-    context.execs.add(exec.id, container.id, execConfig.zero(), state);
+    context.execs.add(exec.id, container.id, execConfig.decode(parseJson(exec.memo), ""), state);
     if (exec.exit !== undefined) context.execs.exited(exec.id, exec.exit.exitCode);
   }
   if (container.state.status === "removing") {
