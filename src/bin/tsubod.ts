@@ -161,8 +161,9 @@ function programFolder(): string {
   return path.dirname(process.argv[1] ?? "");
 }
 
+/** As `bin/tsubod` starts us: a small young generation. */
 function program(name: string): string[] {
-  return [process.execPath, path.join(programFolder(), `${name}.cjs`)];
+  return [process.execPath, "--max-semi-space-size=1", path.join(programFolder(), `${name}.cjs`)];
 }
 
 function stopSignal(): Promise<void> {
