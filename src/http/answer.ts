@@ -24,6 +24,7 @@ export async function writeAnswer(response: ServerResponse, answer: Exclude<Answ
       response.setHeader("Content-Type", answer.contentType);
       await answer.write(outputOf(response));
       if (!response.headersSent) response.flushHeaders();
+      await bodyRead(response);
       response.end();
   }
 }
@@ -57,7 +58,24 @@ export function writeError(
 
 function writeWhole(response: ServerResponse, status: number, contentType: string, text: string): void {
   response.writeHead(status, { "Content-Type": contentType, "Content-Length": Buffer.byteLength(text) });
-  response.end(text);
+  response.write(text);
+  void bodyRead(response).then(() => response.end());
+}
+
+/** How long the rest of a request's body is read (and thrown away) before the answer ends and the connection may be closed. */
+const LINGER_MS = 10_000;
+
+/** Closing on a client that is still sending, as one does whose archive met a full disk, would reset the connection under the answer. */
+async function bodyRead({ req: request }: ServerResponse): Promise<void> {
+  if (request.complete || request.destroyed || request.headers.upgrade !== undefined) return;
+  await new Promise((resolve) => {
+    const limit = setTimeout(resolve, LINGER_MS);
+    request.once("close", () => {
+      clearTimeout(limit);
+      resolve(undefined);
+    });
+    request.resume();
+  });
 }
 
 function setHeaders(response: ServerResponse, headers: Record<string, string> | undefined): void {

@@ -306,3 +306,14 @@ function portOf(server: HttpServer): number {
   if (host?.kind !== "tcp") throw new Error("it does not listen on TCP");
   return host.port;
 }
+
+test("an answer that comes before the body has is not lost on a client that sends it all", async () => {
+  await using server = await openTestServer({});
+  const client = await server.connect();
+  const body = Buffer.alloc(8 * 1024 * 1024);
+  client.socket.write(`POST /nosuch HTTP/1.1\r\nHost: docker\r\nConnection: close\r\nContent-Length: ${body.length}\r\n\r\n`);
+  await client.until('{"message":"page not found"}');
+  const sent = new Promise<Error | null | undefined>((resolve) => client.socket.write(body, resolve));
+  expect(await sent).toBeFalsy();
+  expect(await client.untilEnd()).toMatch(/^HTTP\/1\.1 404 Not Found/);
+});
