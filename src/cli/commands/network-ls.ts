@@ -69,7 +69,7 @@ function row(network: Network, truncate: boolean): Row {
     Name: () => network.Name,
     Driver: () => network.Driver,
     Scope: () => network.Scope,
-    IPv4: () => String(network.EnableIPv4 ?? true),
+    IPv4: () => String(network.EnableIPv4 ?? false),
     IPv6: () => String(network.EnableIPv6),
     Internal: () => String(network.Internal),
     Labels: () => formatLabels(labels),
