@@ -1,4 +1,4 @@
-import { mkdirSync, rmdirSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 
 import { beforeEach, describe, expect, test } from "vitest";
@@ -8,6 +8,7 @@ import { hasDockerCli } from "../src/testing/daemon.ts";
 import { expectSame, expectSameStory } from "./cli/compare.ts";
 import { notOurs, partsOf, places } from "./cli/help.ts";
 import { containerStory, imageStory, mistakes, reads, stage } from "./cli/lines.ts";
+import { options } from "./cli/options.ts";
 import { converse, converseInTerminal, type Conversation } from "./cli/process.ts";
 import { useDaemon } from "./harness.ts";
 
@@ -38,6 +39,42 @@ test("every command has docker's usage, flags and places", { timeout: 240_000 },
     expect([place, missing]).toEqual([place, []]);
   }
 });
+
+test("options of create ask the same of the engine", { timeout: 240_000 }, async () => {
+  const folder = mkdtempSync("/tmp/tsubo-options-");
+  try {
+    writeFileSync(path.join(folder, "env"), "# a comment\nX=1\nHOME\n  Y=2 \n\nNOSUCH\n");
+    writeFileSync(path.join(folder, "labels"), "l1=v1\nl2\n");
+    writeFileSync(path.join(folder, "seccomp.json"), '{ "defaultAction": "SCMP_ACT_ALLOW" }\n');
+    for (const line of options) {
+      const made: unknown[] = [];
+      for (const program of programs) made.push(await madeBy(program, line.replaceAll("$DIR", folder)));
+      expect([line, made[1]]).toEqual([line, made[0]]);
+    }
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+/** What the engine has of a container with these options, or why there is none. */
+async function madeBy(program: (typeof programs)[number], line: string): Promise<unknown> {
+  const command = ["sh", "-c", `${daemon().pathOf(program)} create --name made ${line} busybox a b`];
+  const created = await daemon().run(command, { input: "" });
+  if (created.code !== 0) return created;
+  const inspected = await daemon().api("GET", "/containers/made/json");
+  await daemon().dockerOk("rm", "-fv", "made");
+  // The shape is the Engine API's.
+  const { Config, HostConfig, Mounts } = inspected.json() as {
+    Config: { Env: string[] };
+    HostConfig: object;
+    Mounts: { Destination: string }[];
+  };
+  const own = JSON.stringify({ Config, HostConfig, Mounts: Mounts.toSorted((a, b) => (a.Destination < b.Destination ? -1 : 1)) });
+  // Go's client gives both in any order.
+  const anyOrder = (key: string, value: unknown): unknown =>
+    ["Env", "Binds"].includes(key) && Array.isArray(value) ? value.map(String).sort() : value;
+  return [created.stderr, JSON.parse(own.replaceAll(/\b([0-9a-f]{64}|[0-9a-f]{12})\b/g, "<id>"), anyOrder)];
+}
 
 test("the life of a container reads the same", { timeout: 240_000 }, () => expectSameStory(daemon(), containerStory));
 

@@ -86,7 +86,7 @@ export function readContainerOptions(flags: Flags, args: readonly string[], prox
     ...(flags.changed("stop-timeout") && { StopTimeout: flags.integer("stop-timeout") }),
   };
   const hostConfig = {
-    Binds: binds,
+    Binds: orNull(binds),
     ContainerIDFile: flags.text("cidfile"),
     LogConfig: logConfig,
     NetworkMode: networks.mode,
@@ -94,7 +94,7 @@ export function readContainerOptions(flags: Flags, args: readonly string[], prox
     RestartPolicy: restartPolicy,
     AutoRemove: flags.boolean("rm"),
     VolumeDriver: flags.text("volume-driver"),
-    VolumesFrom: flags.list("volumes-from"),
+    VolumesFrom: orNull(flags.list("volumes-from")),
     ConsoleSize: [0, 0],
     ...(flags.list("annotation").length > 0 && { Annotations: toMap(flags.list("annotation")) }),
     CapAdd: normaliseCapabilities(flags.list("cap-add")),
@@ -103,8 +103,8 @@ export function readContainerOptions(flags: Flags, args: readonly string[], prox
     Dns: flags.list("dns"),
     DnsOptions: flags.list("dns-option"),
     DnsSearch: flags.list("dns-search"),
-    ExtraHosts: flags.list("add-host"),
-    GroupAdd: flags.list("group-add"),
+    ExtraHosts: orNull(flags.list("add-host")),
+    GroupAdd: orNull(flags.list("group-add")),
     IpcMode: flags.text("ipc"),
     Cgroup: "",
     Links: flags.list("link"),
@@ -113,7 +113,7 @@ export function readContainerOptions(flags: Flags, args: readonly string[], prox
     Privileged: flags.boolean("privileged"),
     PublishAllPorts: flags.boolean("publish-all"),
     ReadonlyRootfs: flags.boolean("read-only"),
-    SecurityOpt: security.options,
+    SecurityOpt: orNull(security.options),
     StorageOpt: storage,
     Tmpfs: Object.fromEntries(flags.list("tmpfs").map((mount) => [cut(mount, ":")[0], cut(mount, ":")[1] ?? ""])),
     UTSMode: flags.text("uts"),
@@ -131,6 +131,11 @@ export function readContainerOptions(flags: Flags, args: readonly string[], prox
     ...(flags.changed("init") && { Init: flags.boolean("init") }),
   };
   return { config, hostConfig, networkingConfig: { EndpointsConfig: networks.endpoints } };
+}
+
+/** Go's client leaves some lists nil where nothing was given; the engine keeps the difference and shows it. */
+function orNull<T>(list: readonly T[]): readonly T[] | null {
+  return list.length === 0 ? null : list;
 }
 
 function size(flags: Flags, name: string): number {
@@ -157,7 +162,7 @@ function readResources(flags: Flags): Json {
     CpuRealtimeRuntime: flags.integer("cpu-rt-runtime"),
     CpusetCpus: flags.text("cpuset-cpus"),
     CpusetMems: flags.text("cpuset-mems"),
-    DeviceCgroupRules: flags.list("device-cgroup-rule"),
+    DeviceCgroupRules: orNull(flags.list("device-cgroup-rule")),
     MemoryReservation: size(flags, "memory-reservation"),
     MemorySwap: size(flags, "memory-swap"),
     MemorySwappiness: flags.integer("memory-swappiness"),
