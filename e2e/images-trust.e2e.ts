@@ -1,12 +1,14 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 
+import { openTestDaemon } from "../src/testing/daemon.ts";
 import type { Output } from "../src/testing/run.ts";
 import { tar } from "../src/testing/tar.ts";
 import { useDaemon } from "./harness.ts";
 import { makeImage } from "./images/image.ts";
 import { missingTools, openPlace } from "./images/place.ts";
 import { imageTags, pull, removeImages } from "./images/pulls.ts";
+import { openProxy } from "./images/proxy.ts";
 import { openScriptedRegistry, refuse, type Script, type ScriptedRegistry } from "./images/registry.ts";
 
 /** Who is let in, who gets to see a password, and whose word is taken for it that a registry is the one it claims to be. */
@@ -255,6 +257,23 @@ describe.skipIf(missingTools("openssl").length > 0)("beyond loopback", () => {
     writeFileSync(`${certificates}/ca.crt`, readFileSync(place.file("cert.pem")));
     expect((await pull(daemon(), secure.put("image", IMAGE))).error).toBe("");
     rmSync(certificates, { recursive: true });
+  });
+
+  test("a proxy is asked where the daemon's environment names one, with its password", async () => {
+    const plain = await openScriptedRegistry({ address });
+    const proxy = await openProxy();
+    const own = `http://user:${encodeURIComponent(PASSWORD)}@${proxy.host}`;
+    const behind = await openTestDaemon({ env: { HTTP_PROXY: own, https_proxy: own }, flags: [`--insecure-registry=${address}/32`] });
+    await behind.start();
+    for (const one of [secure, plain]) expect((await pull(behind, one.put("image", IMAGE))).error).toBe("");
+    expect((await pull(behind, registry.put("image", IMAGE))).lines.at(-1)).toContain("Downloaded newer image");
+    await behind.close();
+    const blobs = plain.blobRequests().map(({ path }) => `GET http://${plain.host}${path}`);
+    expect(proxy.asked).toEqual(expect.arrayContaining([`CONNECT ${secure.host}`, ...blobs]));
+    expect(proxy.asked.join(" ")).not.toContain(registry.host);
+    expect(new Set(proxy.passwords)).toEqual(new Set([BASIC]));
+    await proxy.close();
+    await plain.close();
   });
 
   test("--insecure-registry asks nobody, and takes plain HTTP too", async () => {

@@ -194,7 +194,9 @@ const HEAVY_JOB: Job = { kind: "", payload: null, what: "", heavy: true };
 
 /** Nothing of the daemon's environment but what Node and a proxy need. */
 function childEnvironment(): Record<string, string> {
-  const wanted = ["PATH", "TMPDIR", "TSUBO_FAILPOINTS", "NODE_COMPILE_CACHE", "NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "SSL_CERT_DIR"];
+  const proxies = ["HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"].flatMap((name) => [name, name.toLowerCase()]);
+  const certificates = ["NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "SSL_CERT_DIR"];
+  const wanted = ["PATH", "TMPDIR", "TSUBO_FAILPOINTS", "NODE_COMPILE_CACHE", ...certificates, ...proxies];
   return Object.fromEntries(
     wanted.flatMap((name) => {
       const value = process.env[name];

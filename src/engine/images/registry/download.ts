@@ -1,15 +1,14 @@
 import { createHash, type Hash } from "node:crypto";
 import { closeSync, fstatSync, ftruncateSync, openSync, readSync, rmSync, utimesSync, writeSync } from "node:fs";
-import net from "node:net";
 import { setImmediate as nextTurn } from "node:timers/promises";
-import tls from "node:tls";
 
 import { codeOf } from "../../../base/errors.ts";
 import { JobError } from "../../../store/child/serve.ts";
 import { BodyReader, type ResponseHead } from "./body-reader.ts";
+import { openConnection, type Connection } from "./connection.ts";
 import { headersAfterRedirect, redirectTarget, tlsAfterRedirect, USER_AGENT } from "./exchange.ts";
 import { requestError } from "./network-words.ts";
-import { secureContextOf, type TlsSettings } from "./tls-settings.ts";
+import type { TlsSettings } from "./tls-settings.ts";
 
 /**
  * Downloads one blob into a file, in a child. The file grows under the blob's digest; when it is there already the rest is asked for by
@@ -36,7 +35,6 @@ export interface DownloadFailure {
   mismatch?: boolean;
 }
 
-const BUFFER_BYTES = 256 * 1024;
 const REHASH_BYTES = 4 * 1024 * 1024;
 const MAX_REDIRECTS = 5;
 const MAX_ERROR_BYTES = 64 * 1024;
@@ -131,8 +129,17 @@ async function getInto(request: DownloadRequest, target: Target, progress: (byte
 }
 
 /** One GET. Its body goes into the target; that of an error becomes part of the error. */
-function get(request: DownloadRequest, target: Target, progress: (bytes: number) => void, signal: AbortSignal): Promise<ResponseHead> {
+async function get(
+  request: DownloadRequest,
+  target: Target,
+  progress: (bytes: number) => void,
+  signal: AbortSignal,
+): Promise<ResponseHead> {
+  let receive = (_bytes: Buffer): void => undefined;
   const url = new URL(request.url);
+  const options = { url, tls: request.tls, userAgent: USER_AGENT, timeoutMs: request.stallTimeoutMs };
+  const connection = await openConnection({ ...options, receive: (bytes) => receive(bytes) }, signal);
+  const { socket } = connection;
   return new Promise((resolve, reject) => {
     let head: ResponseHead | undefined;
     let errorBody = "";
@@ -175,12 +182,12 @@ function get(request: DownloadRequest, target: Target, progress: (bytes: number)
       }
     };
     const abort = (): void => settle(signal.reason);
-    const receive = (bytes: Buffer): void => {
+    receive = (bytes) => {
       heard = true;
       attempt(() => reader.push(bytes));
     };
 
-    const socket = connect(url, request.tls, receive, () => socket.write(headOf(url, request, target.bytes)));
+    socket.write(headOf(connection, request, target.bytes));
     socket.on("error", settle);
     socket.on("close", () => attempt(() => reader.finish()));
     socket.on("close", () => settle());
@@ -205,41 +212,22 @@ function stalled(request: DownloadRequest): JobError {
   return new JobError(`GET "${request.url}": no data for ${request.stallTimeoutMs / 1000} s`, { network: true });
 }
 
-function connect(url: URL, settings: TlsSettings, receive: (bytes: Buffer) => void, onConnect: () => void): net.Socket {
-  const hostname = url.hostname.replace(/^\[|\]$/g, "");
-  const isTls = url.protocol === "https:";
-  const options: net.TcpNetConnectOpts = {
-    host: hostname,
-    port: Number(url.port || (isTls ? 443 : 80)),
-    onread: {
-      buffer: Buffer.allocUnsafeSlow(BUFFER_BYTES),
-      callback: (bytes, buffer) => {
-        receive(Buffer.from(buffer.buffer, buffer.byteOffset, bytes));
-        return true;
-      },
-    },
-  };
-  if (!isTls) return net.connect(options, onConnect);
-  const isName = net.isIP(hostname) === 0;
-  const context = { secureContext: secureContextOf(settings), rejectUnauthorized: !settings.insecure };
-  return tls.connect({ ...options, ...context, ...(isName ? { servername: hostname } : {}), ALPNProtocols: ["http/1.1"] }, onConnect);
-}
-
-function headOf(url: URL, request: DownloadRequest, offset: number): string {
+function headOf(connection: Connection, request: DownloadRequest, offset: number): string {
   const headers: Record<string, string> = {
-    host: url.host,
+    host: new URL(request.url).host,
     "user-agent": USER_AGENT,
     accept: "*/*",
     "accept-encoding": "identity",
     connection: "close",
     ...request.headers,
+    ...connection.headers,
     ...(offset > 0 ? { range: `bytes=${offset}-` } : {}),
   };
   const lines = Object.entries(headers).map(([name, value]) => {
     if (/[\r\n]/.test(name + value)) throw new Error("a header would break the request");
     return `${name}: ${value}\r\n`;
   });
-  return `GET ${url.pathname}${url.search} HTTP/1.1\r\n${lines.join("")}\r\n`;
+  return `GET ${connection.target} HTTP/1.1\r\n${lines.join("")}\r\n`;
 }
 
 function checkRange(head: ResponseHead, offset: number, sizeBytes: number): void {

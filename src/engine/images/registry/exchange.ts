@@ -4,6 +4,7 @@ import { lookup as dnsLookup, type LookupOptions } from "node:dns";
 import { isIP } from "node:net";
 import { JobError } from "../../../store/child/serve.ts";
 import { requestError } from "./network-words.ts";
+import { proxyFor } from "./proxy.ts";
 import { secureContextOf, tlsKeyOf, type TlsSettings } from "./tls-settings.ts";
 import { isPrivateAddress } from "./trust.ts";
 
@@ -38,8 +39,7 @@ const MAX_REDIRECTS = 5;
 const CONNECT_TIMEOUT_MS = 30_000;
 const ANSWER_TIMEOUT_MS = 60_000;
 
-const plainAgent = new http.Agent({ keepAlive: true });
-const tlsAgents = new Map<string, https.Agent>();
+const agents = new Map<string, http.Agent | https.Agent>();
 
 /** Child side: carries one request out. Network errors reject as JobErrors with `network: true`. */
 export async function exchange(request: ExchangeRequest, signal: AbortSignal): Promise<SerializedResponse> {
@@ -83,13 +83,15 @@ function send(request: ExchangeRequest, signal: AbortSignal): Promise<ExchangeRe
     error instanceof JobError ? error : new JobError(requestError(request.method, request.url, error), { network: true });
   if (request.publicOnly && isIP(url.hostname.replace(/^\[|\]$/g, "")) !== 0) return Promise.reject(fail(new Error(PRIVATE_REFUSED)));
 
+  const proxy = proxyFor(url)?.href;
   return new Promise<ExchangeResponse>((resolve, reject) => {
     const options: https.RequestOptions = {
       method: request.method,
       headers: { "user-agent": USER_AGENT, ...request.headers },
       signal,
-      agent: url.protocol === "https:" ? tlsAgent(request.tls) : plainAgent,
-      ...(request.publicOnly ? { lookup: publicLookup } : {}),
+      agent: agentFor(url, request.tls, proxy),
+      // A proxy looks names up by itself.
+      ...(request.publicOnly && proxy === undefined ? { lookup: publicLookup } : {}),
     };
     const sent = (url.protocol === "https:" ? https : http).request(url, options, (response) => {
       clearTimeout(connectTimer);
@@ -109,14 +111,17 @@ function send(request: ExchangeRequest, signal: AbortSignal): Promise<ExchangeRe
 const PRIVATE_REFUSED = "refused: a host that was only named by the registry points into a private network";
 export const USER_AGENT = "tsubo/0.1 (linux)";
 
-function tlsAgent(settings: TlsSettings): https.Agent {
-  const key = tlsKeyOf(settings);
-  let agent = tlsAgents.get(key);
-  if (agent === undefined) {
-    const secureContext = secureContextOf(settings);
-    agent = new https.Agent({ keepAlive: true, secureContext, rejectUnauthorized: !settings.insecure });
-    tlsAgents.set(key, agent);
-  }
+/** Connections are kept apart by proxy and by whom TLS is to trust. */
+function agentFor(url: URL, settings: TlsSettings, proxy: string | undefined): http.Agent | https.Agent {
+  const isTls = url.protocol === "https:";
+  const key = `${isTls ? tlsKeyOf(settings) : ""} ${proxy}`;
+  const known = agents.get(key);
+  if (known !== undefined) return known;
+  const options = { keepAlive: true, ...(proxy === undefined ? {} : { proxyEnv: { HTTP_PROXY: proxy, HTTPS_PROXY: proxy } }) };
+  const agent = isTls
+    ? new https.Agent({ ...options, secureContext: secureContextOf(settings), rejectUnauthorized: !settings.insecure })
+    : new http.Agent(options);
+  agents.set(key, agent);
   return agent;
 }
 
