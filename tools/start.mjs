@@ -19,7 +19,7 @@ echo "  user        $(id -un), in a root file system of $(find / -xdev | wc -l) 
 echo "  address     $(ip -4 -o addr show eth0 | awk '{print $4}') behind $(ip route | awk '/default/{print $3}')"
 echo "  limits      $(grep -h Seccomp: /proc/self/status | awk '{print ($2 == 2) ? "seccomp filter on" : "no seccomp filter"}'), capabilities $(awk '/CapEff/{print $2}' /proc/self/status)"
 echo "  processes   all it can see:"
-ps | sed 's/^/              /' | grep -v 'sed s'
+ps -o pid,user,comm | sed 's/^/              /'
 `;
 
 const tsubo = path.join(projectRoot, "bin/tsubo");

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -44,8 +45,11 @@ export async function sweepTraces({ roots, cgroupParent, bridge, netns }: Omit<L
     await removeCgroup(folder);
   }
   for (const target of mountsUnder(roots).toReversed()) await run(["umount", "-l", target]);
-  if (netns === undefined) await run(["ip", "link", "delete", bridge]);
-  else await run(["ip", "netns", "delete", path.basename(netns)]);
+  if (netns === undefined) {
+    // A bridge and rules are the daemon's to keep when it stops, as dockerd keeps them.
+    await run(["ip", "link", "delete", bridge]);
+    await run(["nft", "delete", "table", "inet", `tsubo_${createHash("sha256").update(roots.exec).digest("hex").slice(0, 8)}`]);
+  } else await run(["ip", "netns", "delete", path.basename(netns)]);
 }
 
 /** A group can be removed a moment after its last process ended. */
