@@ -55,7 +55,8 @@ function debianSource(): { suite: string; mirror: string } {
   const oneLine = new RegExp(String.raw`^deb (?:\[.*\] )?(\S+) ${suite} `, "m");
   const stanza = new RegExp(String.raw`^URIs: *(\S+)\n(?:\S.*\n)*Suites: *(?:\S+ )*${suite}(?: |\n)`, "m");
   const found = text.map((content) => oneLine.exec(content) ?? stanza.exec(content)).find((match) => match !== null);
-  return { suite, mirror: found?.[1] ?? "http://deb.debian.org/debian" };
+  if (found?.[1] === undefined) throw new Error(`apt's sources on this machine name no mirror of ${suite}`);
+  return { suite, mirror: found[1] };
 }
 
 /** Debian's `docker-registry` on loopback; `HOST:PORT`. */
