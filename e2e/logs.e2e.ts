@@ -1,7 +1,8 @@
-import { spawn } from "node:child_process";
+import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readdirSync, statSync } from "node:fs";
 import path from "node:path";
+import type { Readable } from "node:stream";
 import { describe, expect, test } from "vitest";
 
 import { useDaemon } from "./harness.ts";
@@ -51,6 +52,12 @@ async function logFiles(): Promise<{ name: string; sizeBytes: number }[]> {
   const folder = path.dirname(await docker("inspect", "-f", "{{.LogPath}}", "box"));
   const names = readdirSync(folder).filter((name) => name.includes("-json.log"));
   return names.map((name) => ({ name, sizeBytes: statSync(path.join(folder, name)).size }));
+}
+
+/** `docker logs -f` whose output nobody reads yet. */
+function follow(): ChildProcessByStdio<null, Readable, null> {
+  const env = { ...process.env, DOCKER_HOST: `unix://${daemon().socketPath}` };
+  return spawn(daemon().pathOf("docker"), ["logs", "-f", "box"], { stdio: ["ignore", "pipe", "ignore"], env });
 }
 
 async function logBytes(): Promise<number> {
@@ -230,16 +237,26 @@ async function withFailpoint(failpoints: string, work: () => Promise<void>): Pro
 describe("a flood", () => {
   test("of 200 MB is not held up by a `docker logs -f` that nobody reads", async () => {
     await startGated("yes 0123456789012345678901234567890123456789 | head -c 200000000");
-    const reader = spawn(daemon().pathOf("docker"), ["logs", "-f", "box"], {
-      stdio: ["ignore", "pipe", "ignore"],
-      env: { ...process.env, DOCKER_HOST: `unix://${daemon().socketPath}` },
-    });
+    const reader = follow();
     const ended = once(reader, "exit");
     await open();
     expect(await docker("wait", "box")).toBe("0");
     expect(reader.exitCode).toBeNull();
     reader.kill("SIGKILL");
     await ended;
+  });
+
+  test("is had in whole by a `docker logs -f` that is read only when it is over", async () => {
+    await startGated("seq 1200000");
+    const reader = follow();
+    // It has begun when it has the first line.
+    await docker("exec", "box", "sh", "-c", "echo 0 > /proc/1/fd/1");
+    await once(reader.stdout, "readable");
+    await open();
+    expect(await docker("wait", "box")).toBe("0");
+    const pieces: Buffer[] = [];
+    for await (const piece of reader.stdout) pieces.push(piece as Buffer); // A stream without an encoding gives Buffers.
+    expectNumbers(Buffer.concat(pieces).toString(), 0, 1_200_000);
   });
 
   test("loses and doubles no line when the keeper is killed in it, between two files and in one, again and again", async () => {
