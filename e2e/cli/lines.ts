@@ -130,6 +130,28 @@ const engineReads = [
 
 export const reads = [...containerReads, ...engineReads];
 
+/** One value that is no good for each option of `create` that can have one. */
+const badOptions = [
+  ..."--add-host foo|-a foo|--blkio-weight 70000|--blkio-weight-device /dev/null:5|--cap-add FOO|--cgroupns foo".split("|"),
+  ..."--cidfile /etc/passwd|--cpus 0.0000000001|--cpuset-cpus 99|--device /dev/null:/x:q|--device-cgroup-rule foo|--device-read-bps foo".split(
+    "|",
+  ),
+  ..."--dns foo|--dns-search 'a b'|--env-file /nosuch|-e =x|--expose 90-80|--gpus foo=bar|--health-interval 1us --health-cmd x".split("|"),
+  ..."--no-healthcheck --health-cmd x|--ip foo|--ipc foo|--pid foo|--uts foo|--userns foo|-l =a|--label-file /nosuch|--link a:b:c".split(
+    "|",
+  ),
+  ..."--log-driver foo|--log-opt max-size=x|--mac-address foo|-m 5m|--memory-swap 1m -m 64m|--memory-swappiness 101|--mount type=foo,dst=/x".split(
+    "|",
+  ),
+  ..."--mount type=bind,src=rel,dst=/x|--mount type=tmpfs,dst=/x,tmpfs-mode=9|--name 'a b'|--network container:".split("|"),
+  ..."--network name=bridge,foo=bar|--network-alias x|--oom-score-adj 5000|-p 80:foo|-p 1-5:1-3|-p 1.2.3:80:80|-p 80/foo|--pull foo".split(
+    "|",
+  ),
+  ..."--restart always:3|--restart on-failure:x|--runtime foo|--security-opt foo|--security-opt seccomp=/nosuch|--shm-size x".split("|"),
+  ..."--stop-signal FOO|--storage-opt foo|--sysctl foo|--tmpfs rel|--ulimit nofile=2:1|-v foo:bar|-v /x:/y:foo|-v /tmp:/".split("|"),
+  ..."--volumes-from nope|-w rel|-t=maybe|--priviliged|--entrypoint|-d".split("|"),
+];
+
 /** Mistakes: in the words of the client, of the engine, and where nobody listens. */
 export const mistakes = [
   "$CLI frob",
@@ -195,6 +217,11 @@ export const mistakes = [
   "$CLI pull -a busybox:1",
   "$CLI import /nosuchfile",
   "$CLI import -c 'FOO bar' /dev/null",
+  "$CLI create --platform a/b/c/d busybox",
+  "DOCKER_DEFAULT_PLATFORM='a b' $CLI run busybox",
+  "$CLI rmi --platform foo busybox",
+  "$CLI run -itz busybox",
+  ...badOptions.map((option) => `$CLI create ${option} busybox`),
   "$CLI login -p a --password-stdin",
   "$CLI login --password-stdin",
   "$CLI login example.org",

@@ -54,9 +54,9 @@ test("flags end at the first argument of a command that runs another", () => {
 
 test.each([
   ["--nope", "unknown flag: --nope"],
-  ["-ix", "unknown shorthand flag: 'x' in -ix"],
+  ["-ix", "unknown shorthand flag: 'x' in -x"],
   ["--name", "flag needs an argument: --name"],
-  ["-ip", "flag needs an argument: 'p' in -ip"],
+  ["-ip", "flag needs an argument: 'p' in -p"],
   ["--=x", "bad flag syntax: --=x"],
   ["---x", "bad flag syntax: ---x"],
   ["-i=maybe", 'invalid argument "maybe" for "-i, --interactive" flag: strconv.ParseBool: parsing "maybe": invalid syntax'],

@@ -95,7 +95,7 @@ export function parseArguments(specs: readonly Flag[], input: readonly string[],
       const flag = byShort.get(short);
       cluster = "";
       if (flag === undefined) {
-        if (short !== "h") throw new ArgumentError(`unknown shorthand flag: '${short}' in ${argument}`);
+        if (short !== "h") throw new ArgumentError(`unknown shorthand flag: '${short}' in -${short}${after}`);
         warnings.push("Flag shorthand -h has been deprecated, use --help");
         help = true;
         cluster = after;
@@ -106,7 +106,7 @@ export function parseArguments(specs: readonly Flag[], input: readonly string[],
       } else if (after !== "") set(flag, after);
       else {
         const next = rest.shift();
-        if (next === undefined) throw new ArgumentError(`flag needs an argument: '${short}' in ${argument}`);
+        if (next === undefined) throw new ArgumentError(`flag needs an argument: '${short}' in -${short}`);
         set(flag, next);
       }
     }

@@ -41,9 +41,8 @@ export const command: Command = {
   ],
   about: "The latest step comes first.",
   async run({ client, flags, args }) {
-    const platform = flags.text("platform");
     const steps = await client.json<Step[]>("GET", `/images/${segment(args[0] ?? "")}/history`, {
-      query: { platform: platform === "" ? undefined : encodePlatform(platform) },
+      query: { platform: encodePlatform(flags.text("platform")) },
     });
     const human = flags.boolean("human");
     const truncate = !flags.boolean("no-trunc");

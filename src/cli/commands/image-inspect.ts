@@ -13,8 +13,7 @@ export const command: Command = {
   ],
   examples: [["image inspect -f '{{.Config.Entrypoint}} {{.Config.Cmd}}' debian", "what it runs by itself"]],
   run({ client, flags, args }) {
-    const platform = flags.text("platform");
-    const query = { platform: platform === "" ? undefined : encodePlatform(platform) };
+    const query = { platform: encodePlatform(flags.text("platform")) };
     return printInspected(args, flags.text("format"), (name) => inspectOne(client, "image", name, query));
   },
 };

@@ -1,6 +1,7 @@
 import { createReadStream, fstatSync, openSync } from "node:fs";
 import type { Command } from "../command.ts";
 import { CommandFailure } from "../failure.ts";
+import { platformFlag } from "../options/platform.ts";
 import { showProgress } from "../output/progress.ts";
 import { parseReference } from "../reference.ts";
 import { codeOf, messageOf } from "../../base/errors.ts";
@@ -28,7 +29,7 @@ export const command: Command = {
         fromSrc: isUrl ? source : "-",
         repo: name || undefined,
         message: flags.text("message") || undefined,
-        platform: flags.text("platform").toLowerCase() || undefined,
+        platform: platformFlag(flags).toLowerCase() || undefined,
         changes: flags.list("change"),
       },
       ...(stream && { stream, headers: { "Content-Type": "application/x-tar" } }),

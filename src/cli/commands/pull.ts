@@ -1,6 +1,7 @@
 import type { Command } from "../command.ts";
 import { pullImage } from "../engine/pull.ts";
 import { CommandFailure } from "../failure.ts";
+import { platformFlag } from "../options/platform.ts";
 import { printLine } from "../output/print.ts";
 import { fullString, parseReference, withDefaultTag } from "../reference.ts";
 
@@ -27,7 +28,7 @@ export const command: Command = {
     const quiet = flags.boolean("quiet");
     const reference = allTags ? given : withDefaultTag(given);
     if (!allTags && isNameOnly && !quiet) printLine(`Using default tag: ${reference.tag}`);
-    await pullImage(call, { image, platform: flags.text("platform"), allTags, to: quiet ? undefined : 1 });
+    await pullImage(call, { image, platform: platformFlag(flags), allTags, to: quiet ? undefined : 1 });
     printLine(fullString(reference));
   },
 };

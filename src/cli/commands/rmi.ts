@@ -22,7 +22,7 @@ export const command: Command = {
     const platforms = flags
       .list("platform")
       .flatMap((text) => text.split(","))
-      .map(encodePlatform);
+      .flatMap((text) => encodePlatform(text) ?? []);
     const query = { force: force || undefined, noprune: flags.boolean("no-prune") || undefined, platforms };
     const failures: string[] = [];
     let fatal = false;

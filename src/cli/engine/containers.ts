@@ -1,8 +1,9 @@
 import { closeSync, existsSync, openSync, rmSync, writeSync } from "node:fs";
 import type { Call } from "../command.ts";
-import { codeOf } from "../../base/errors.ts";
+import { codeOf, messageOf } from "../../base/errors.ts";
 import { CommandFailure, isNotFound } from "../failure.ts";
 import type { ContainerOptions } from "../options/container-options.ts";
+import { formatPlatform, parsePlatform, platformFlag, type Platform } from "../options/platform.ts";
 import { warn } from "../output/print.ts";
 import { familiarString, parseReference, withDefaultTag } from "../reference.ts";
 import { compareVersions, segment, type Client, type Query } from "./client.ts";
@@ -18,7 +19,7 @@ export function readCreateOptions({ flags }: Pick<Call, "flags">): CreateOptions
   if (!["always", "missing", "never", ""].includes(pull)) {
     throw new Error(`invalid pull option: '${pull}': must be one of "always", "missing" or "never"`);
   }
-  return { name: flags.text("name"), platform: flags.text("platform"), pull, quiet: flags.boolean("quiet") };
+  return { name: flags.text("name"), platform: platformFlag(flags), pull, quiet: flags.boolean("quiet") };
 }
 
 /** Makes a container, pulling its image first where that is asked for or needed. Gives its id. */
@@ -66,6 +67,7 @@ async function create(
   const { MacAddress: mac, ...config } = container.config;
   if (mac !== undefined && before("1.44"))
     throw new Error(`"specify mac-address per network" requires API version 1.44, but the Docker daemon API version is ${version}`);
+  const wanted = platform === "" || before("1.41") ? undefined : readPlatform(platform);
   const [height, width] = platform === "" || !before("1.42") ? terminalSize() : [0, 0];
   const body = {
     ...config,
@@ -73,9 +75,17 @@ async function create(
     NetworkingConfig: container.networkingConfig,
   };
   return client.json("POST", "/containers/create", {
-    query: { name: name || undefined, platform: platform && !before("1.41") ? platform : undefined },
+    query: { name: name || undefined, platform: wanted && formatPlatform(wanted) },
     body,
   });
+}
+
+function readPlatform(text: string): Platform {
+  try {
+    return parsePlatform(text);
+  } catch (error) {
+    throw new CommandFailure(`error parsing specified platform: ${messageOf(error)}`, 1, { cause: error });
+  }
 }
 
 /** `--cidfile`: made before the container, so that a file that is there refuses the call; taken away again when nothing was made. */

@@ -63,7 +63,7 @@ export function parseCsv(text: string): string[] {
       const end = text.indexOf(",", at);
       const field = end === -1 ? text.slice(at) : text.slice(at, end);
       const quote = field.indexOf('"');
-      if (quote !== -1) throw new Error(`parse error on line 1, column ${at + quote + 1}: bare " in non-quoted field`);
+      if (quote !== -1) throw new Error(`parse error on line 1, column ${at + quote + 1}: bare " in non-quoted-field`);
       fields.push(field);
       at += field.length;
     }
