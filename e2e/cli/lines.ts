@@ -128,7 +128,39 @@ const engineReads = [
   "$CLI events -f foo=bar --until 0s",
 ];
 
-export const reads = [...containerReads, ...engineReads];
+/** Templates, as people and scripts write them. */
+const formats = [
+  ...[
+    "table {{json .Names}}\\t{{len .Names}}",
+    'table {{upper .Names}}\\t{{.Label "com.docker.foo-bar_x"}}\\t{{/* none */}}lit',
+    "{{json .}}",
+    '{{if eq .Names "box"}}B{{else}}N{{end}} {{join (split .Names "o") "-"}} {{pad .Names 2 3}}|{{truncate .Names 2}}',
+    "{{.LocalVolumes}} {{.CreatedAt}} {{.RunningFor}} {{.Size}} {{.Platform}}",
+    "{{with .Ports}}{{.}}{{else}}none{{end}}{{println .Names}}",
+    '{{.Names "x"}}',
+    "{{.Label}}",
+  ].map((format) => `$CLI ps -a --format '${format}'`),
+  ...[
+    "{{.HostConfig.LogConfig}} {{.HostConfig.RestartPolicy.Name}} {{.HostConfig.Memory}} {{.HostConfig.PidsLimit}} {{.HostConfig.Init}}",
+    "{{range $name, $end := .NetworkSettings.Networks}}{{$name}} {{$end.IPAddress}} {{$end.MacAddress}}{{end}} {{.NetworkSettings.Ports}}",
+    "{{json .Mounts}} {{json .State}} {{json .HostConfig}} {{.GraphDriver.Data}}",
+    "{{.State.Health}} {{if .State.Health}}h{{else}}n{{end}}",
+    "{{.State.Health.Status}}",
+    "{{.Config.Labels.a}} {{.Config.Labels.nope}}",
+    '{{printf "%6.2f|%x|%q|%v|%T|%d %d" 3.14159 255 .Config.Cmd .State.Running .Name 1}}',
+    '{{split .Name "/"}} {{join .Config.Cmd " "}} {{title .State.Status}} {{html "<a>"}} {{js "a\'b"}} {{urlquery "a b"}}',
+    '{{and .State.Running .State.Paused}} {{or .State.Paused "x"}} {{lt 1 2}} {{ne "a" "b"}} {{lt "a" 1}}',
+    "{{(index .Mounts 1).Source}}",
+    '{{join .Config.Labels " "}}',
+    "{{upper 1}}",
+    "{{json}}",
+  ].map((format) => `$CLI inspect -f "$(cat <<'END'\n${format}\nEND\n)" box`),
+  "$CLI inspect -f '{{range $id, $c := .Containers}}{{$c.Name}} {{$c.IPv4Address}}{{end}} {{(index .IPAM.Config 0).Subnet}} {{.Options}}' bridge",
+  "$CLI inspect -f '{{json .Config}} {{.RootFS.Layers}} {{.Size}} {{.Metadata.LastTagTime}}' busybox",
+  "$CLI info -f '{{range .DriverStatus}}{{index . 0}}={{index . 1}};{{end}} {{json .Plugins}} {{json .Swarm}} {{json .Warnings}}'",
+];
+
+export const reads = [...containerReads, ...engineReads, ...formats];
 
 /** One value that is no good for each option of `create` that can have one. */
 const badOptions = [

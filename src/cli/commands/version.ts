@@ -37,7 +37,13 @@ export const command: Command = {
     };
     if (server !== undefined) server.Components = withEngine(server);
     if (printer === undefined) print(layOut(`${clientText(ours)}${server === undefined ? "" : serverText(server)}\n`, LABEL_WIDTH, 1));
-    else print(printer({ Client: { ...ours, Platform: { Name: "Tsubo" } }, Server: server ?? null }));
+    else {
+      try {
+        print(printer({ Client: { ...ours, Platform: { Name: "Tsubo" } }, Server: server ?? null }));
+      } finally {
+        print("\n");
+      }
+    }
     if (failure !== undefined) throw failure;
   },
 };
@@ -47,7 +53,7 @@ async function openPrinter(format: string): Promise<(data: unknown) => string> {
   const { compileOne } = await import("../output/inspection.ts");
   const { structType } = await import("../templates/go-structs.ts");
   const template = compileOne(format === "json" ? "{{json .}}" : format, "version");
-  return (value) => `${template.execute({ type: structType("VersionInfo"), value })}\n`;
+  return (value) => template.execute({ type: structType("VersionInfo"), value });
 }
 
 /** The engine's own entry is made up where an old engine has no list of components. */

@@ -195,6 +195,7 @@ class Execution {
       return call?.(args);
     } catch (error) {
       if (!(error instanceof CallError)) throw error;
+      if (error.argument !== undefined) return this.#fail(words[error.argument] ?? at, error.message);
       if (error.message.startsWith("wrong "))
         return this.#fail(
           at,

@@ -20,30 +20,35 @@ import { printf } from "./printf.ts";
 export type TemplateFunction = (args: readonly (GoValue | undefined)[]) => GoValue | undefined;
 
 /** What a function throws; the executor says where. */
-export class CallError extends Error {}
+export class CallError extends Error {
+  /** Which argument is at fault, where it is one. */
+  readonly argument: number | undefined;
+
+  constructor(message: string, argument?: number) {
+    super(message);
+    this.argument = argument;
+  }
+}
 
 export const functions: Readonly<Record<string, TemplateFunction>> = {
   // Docker's.
   json: (args) => text(toJson(args[0])),
-  split: (args) => strings(stringOf(args, 0, "split").split(stringOf(args, 1, "split"))),
-  join: (args) => text(listOf(args, 0).join(stringOf(args, 1, "join"))),
+  split: (args) => strings(stringOf(args, 0).split(stringOf(args, 1))),
+  join: (args) => text(listOf(args, 0).join(stringOf(args, 1))),
   title: (args) =>
     text(
-      stringOf(args, 0, "title").replace(
-        /(^|[^\p{L}\p{N}_'])(\p{Ll})/gu,
-        (_whole, before: string, letter: string) => before + letter.toUpperCase(),
-      ),
+      stringOf(args, 0).replace(/(^|[^\p{L}\p{N}_'])(\p{Ll})/gu, (_whole, before: string, letter: string) => before + letter.toUpperCase()),
     ),
-  lower: (args) => text(stringOf(args, 0, "lower").toLowerCase()),
-  upper: (args) => text(stringOf(args, 0, "upper").toUpperCase()),
+  lower: (args) => text(stringOf(args, 0).toLowerCase()),
+  upper: (args) => text(stringOf(args, 0).toUpperCase()),
   pad: (args) => {
-    const content = stringOf(args, 0, "pad");
-    return text(content === "" ? "" : " ".repeat(numberOf(args, 1, "pad")) + content + " ".repeat(numberOf(args, 2, "pad")));
+    const content = stringOf(args, 0);
+    return text(content === "" ? "" : " ".repeat(numberOf(args, 1)) + content + " ".repeat(numberOf(args, 2)));
   },
   truncate: (args) => {
     // By bytes, as Go does; a cut character stays a broken one there, here it becomes U+FFFD.
-    const content = Buffer.from(stringOf(args, 0, "truncate"));
-    return text(content.subarray(0, numberOf(args, 1, "truncate")).toString("utf8"));
+    const content = Buffer.from(stringOf(args, 0));
+    return text(content.subarray(0, numberOf(args, 1)).toString("utf8"));
   },
   // Go's.
   len: (args) => integer(lengthOf(args[0])),
@@ -52,7 +57,7 @@ export const functions: Readonly<Record<string, TemplateFunction>> = {
   not: (args) => bool(!isTrue(need(args, 0))),
   print: (args) => text(printAll(args)),
   println: (args) => text(`${args.map(formatArgument).join(" ")}\n`),
-  printf: (args) => text(printf(stringOf(args, 0, "printf"), args.slice(1))),
+  printf: (args) => text(printf(stringOf(args, 0), args.slice(1))),
   html: (args) => text(escape(args, /[&<>"'\0]/g, { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&#34;", "'": "&#39;", "\0": "\uFFFD" })),
   urlquery: (args) => text(encodeURIComponent(printAll(args)).replaceAll("%20", "+")),
   js: (args) =>
@@ -101,29 +106,28 @@ function need(args: readonly (GoValue | undefined)[], at: number): GoValue | und
   return args[at];
 }
 
-function stringOf(args: readonly (GoValue | undefined)[], at: number, name: string): string {
+function stringOf(args: readonly (GoValue | undefined)[], at: number): string {
   const value = need(args, at);
   const plain = value === undefined ? undefined : indirect(value);
   if (plain?.type.kind === "string") return String(plain.value);
   throw new CallError(
-    plain === undefined
-      ? `invalid value; expected string`
-      : `wrong type for value; expected string; got ${typeName(plain.type)} in call of ${name}`,
+    plain === undefined ? `invalid value; expected string` : `wrong type for value; expected string; got ${typeName(plain.type)}`,
+    at,
   );
 }
 
-function numberOf(args: readonly (GoValue | undefined)[], at: number, name: string): number {
+function numberOf(args: readonly (GoValue | undefined)[], at: number): number {
   const value = need(args, at);
   const plain = value === undefined ? undefined : indirect(value);
   if (plain?.type.kind === "int") return Number(plain.value);
-  throw new CallError(`wrong type for value; expected int in call of ${name}`);
+  throw new CallError(`wrong type for value; expected int; got ${plain === undefined ? "nil" : typeName(plain.type)}`, at);
 }
 
 function listOf(args: readonly (GoValue | undefined)[], at: number): string[] {
   const value = need(args, at);
   const list = value === undefined ? undefined : indirect(value);
   if (list?.type.kind !== "slice")
-    throw new CallError(`wrong type for value; expected []string; got ${list === undefined ? "nil" : typeName(list.type)}`);
+    throw new CallError(`wrong type for value; expected []string; got ${list === undefined ? "nil" : typeName(list.type)}`, at);
   return elements(list).map((item) => printValue(item));
 }
 
@@ -154,7 +158,8 @@ function indexOf(from: GoValue | undefined, key: GoValue | undefined): GoValue |
     const position = Number(at.value);
     const item = items[position];
     if (position < 0 || item === undefined)
-      throw new CallError(plain.type.kind === "string" ? "reflect: string index out of range" : `index out of range: ${position}`);
+      // Go checks an index up to the length, and leaves the length itself to reflection.
+      throw new CallError(position === items.length ? `reflect: ${plain.type.kind} index out of range` : `index out of range: ${position}`);
     return item;
   }
   if (plain.value === null) throw new CallError(plain.type.kind === "any" ? "index of untyped nil" : "index of nil pointer");
@@ -165,7 +170,7 @@ function sliceOf(args: readonly (GoValue | undefined)[]): GoValue {
   const value = need(args, 0);
   if (value === undefined) throw new CallError("slice of untyped nil");
   const plain = indirect(value);
-  const [start = 0, end] = args.slice(1).map((_, position) => numberOf(args, position + 1, "slice"));
+  const [start = 0, end] = args.slice(1).map((_, position) => numberOf(args, position + 1));
   const length = lengthOf(plain);
   if (start > (end ?? length) || (end ?? length) > length) throw new CallError(`index out of range: ${end ?? start}`);
   if (plain.type.kind === "string") return text(Buffer.from(String(plain.value)).subarray(start, end).toString("utf8"));
