@@ -19,6 +19,8 @@ export function serveJobs(jobs: ChildJobs): void {
     writeFileSync("/proc/self/oom_score_adj", OOM_SCORE);
     // Work on data gives way to the daemon, whose every answer would wait for a core meanwhile.
     setPriority(CHILD_NICENESS);
+    // Where the kernel shares out the cores by session, as Debian's does outside of cgroups, only this counts.
+    writeFileSync("/proc/self/autogroup", String(CHILD_NICENESS));
   } catch {
     // Not allowed here: only a precaution is missing.
   }
