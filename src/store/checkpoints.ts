@@ -1,11 +1,11 @@
 import { fstatSync } from "node:fs";
-import type { DatabaseSync } from "node:sqlite";
 import { Worker } from "node:worker_threads";
 
 /**
- * Moves what is in the WAL into the database, so that the WAL does not grow for as long as the daemon runs. The work, with two syncs of the
- * disk, is done by a connection of its own in a thread, beside reads and writes (`PASSIVE`). The first write afterwards begins the WAL
- * anew, and SQLite syncs its new header there and then; so that nobody waits for that, it is a write of nothing in a quiet moment.
+ * Moves what is in the WAL into the database, so that the WAL does not grow for as long as the daemon runs. All of it is done by a
+ * connection of its own in a thread: the copying with its two syncs beside reads and writes (`PASSIVE`), then the cut, and a write of
+ * nothing, for SQLite syncs the header of a WAL that begins anew in the first write to it. Only that last moment keeps other writes
+ * waiting; so it is done when none has come for a while.
  */
 export interface Checkpoints {
   /** To be called after a write. */
@@ -19,7 +19,7 @@ const ENOUGH_BYTES = 4 * 1024 * 1024;
 const TOO_MUCH_BYTES = 64 * 1024 * 1024;
 const QUIET_MS = 2000;
 
-export function openCheckpoints(sql: DatabaseSync, file: string, walDescriptor: number): Checkpoints {
+export function openCheckpoints(file: string, walDescriptor: number): Checkpoints {
   let timer: NodeJS.Timeout | undefined;
   let isWorking = false;
   let isClosed = false;
@@ -28,7 +28,6 @@ export function openCheckpoints(sql: DatabaseSync, file: string, walDescriptor: 
     isWorking = true;
     await checkpointInThread(file);
     isWorking = false;
-    if (!isClosed) beginAnew(sql);
   };
 
   return {
@@ -47,20 +46,13 @@ export function openCheckpoints(sql: DatabaseSync, file: string, walDescriptor: 
   };
 }
 
-function beginAnew(sql: DatabaseSync): void {
-  try {
-    const { user_version: version } = sql.prepare("PRAGMA user_version").get() ?? {};
-    sql.exec(`PRAGMA user_version=${Number(version)}`);
-  } catch {
-    // The next write that matters will have the same trouble, and somebody to tell it to.
-  }
-}
-
 const IN_THREAD = `
   const { workerData } = require("node:worker_threads");
   const { DatabaseSync } = require("node:sqlite");
   const sql = new DatabaseSync(workerData);
-  sql.exec("PRAGMA wal_checkpoint(PASSIVE)");
+  sql.exec("PRAGMA busy_timeout=1000; PRAGMA synchronous=NORMAL; PRAGMA wal_checkpoint(PASSIVE); PRAGMA wal_checkpoint(TRUNCATE)");
+  const { user_version: version } = sql.prepare("PRAGMA user_version").get();
+  sql.exec("PRAGMA user_version=" + version);
   sql.close();
 `;
 

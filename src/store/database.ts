@@ -28,12 +28,12 @@ export interface Database {
 export function openDatabase(file: string): Database {
   const sql = new DatabaseSync(file);
   sql.exec(
-    "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON; PRAGMA wal_autocheckpoint=0; PRAGMA journal_size_limit=0; PRAGMA busy_timeout=1000",
+    "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON; PRAGMA wal_autocheckpoint=0; PRAGMA busy_timeout=1000",
   );
   migrate(sql, file);
   sql.exec("PRAGMA wal_checkpoint(TRUNCATE)");
   const flush = openFlush(`${file}-wal`);
-  const checkpoints = openCheckpoints(sql, file, flush.descriptor);
+  const checkpoints = openCheckpoints(file, flush.descriptor);
 
   return {
     sql,
