@@ -267,6 +267,8 @@ describe("pulls at the same time", () => {
     const pulls = [1, 2, 3].map(() => beginPull(daemon(), reference));
     await expect.poll(() => pulls.every((one) => one.lines().some((line) => line.includes("Pulling fs layer")))).toBe(true);
     await expect.poll(() => registry.blobRequests(BIG).length).toBe(1);
+    // A folder for each layer of this image and of busybox: nobody unpacks for himself.
+    expect(readdirSync(paths.layers(daemon().roots))).toHaveLength(IMAGE.layers.length + 1);
     pulls[0]?.abandon();
     gate.open();
     for (const one of pulls.slice(1)) {
@@ -275,6 +277,23 @@ describe("pulls at the same time", () => {
       expect(lines.filter((line) => line.endsWith("Pull complete"))).toHaveLength(2);
     }
     expect([FIRST, BIG].map((blob) => registry.blobRequests(blob).length)).toEqual([1, 1]);
+  });
+
+  test("do without each other's failures", async () => {
+    const gate = holdBlobs(IMAGE.layers);
+    const failing = registry.put("failing", IMAGE);
+    const first = beginPull(daemon(), failing);
+    await expect.poll(() => gate.waiting()).toBe(2);
+    const second = beginPull(daemon(), registry.put("working", IMAGE));
+    await expect.poll(() => second.lines().some((line) => line.includes("Pulling fs layer"))).toBe(true);
+    registry.script((request, response) => {
+      const isFailing = request.path.includes("/failing/blobs/");
+      if (isFailing) refuse(response, 403, "DENIED");
+      return isFailing;
+    });
+    gate.breakOff();
+    expect((await first.done).error).toContain("pull access denied");
+    expect((await second.done).error).toBe("");
   });
 
   test("have three downloads between them; the others wait", async () => {
@@ -443,20 +462,24 @@ function onManifest(answer: (request: SeenRequest, response: ServerResponse) => 
 }
 
 /** Holds these blobs back until it is opened. */
-function holdBlobs(blobs: Blob[]): { waiting: () => number; open: () => void } {
-  const held: (() => void)[] = [];
+function holdBlobs(blobs: Blob[]): { waiting: () => number; open: () => void; breakOff: () => void } {
+  const held: { send: () => void; breakOff: () => void }[] = [];
   let isOpen = false;
   registry.script((request, response) => {
     const blob = blobs.find(({ digest }) => request.path.endsWith(digest));
     if (blob === undefined || isOpen) return false;
-    held.push(() => sendBlob(request, response, blob.bytes));
+    held.push({ send: () => sendBlob(request, response, blob.bytes), breakOff: () => response.destroy() });
     return true;
   });
   return {
     waiting: () => held.length,
     open() {
       isOpen = true;
-      for (const send of held) send();
+      for (const { send } of held) send();
+    },
+    breakOff() {
+      isOpen = true;
+      for (const one of held) one.breakOff();
     },
   };
 }

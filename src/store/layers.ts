@@ -19,7 +19,7 @@ export interface LayerDriver {
 
   /**
    * Makes staged layers durable and known under their chainIDs, lowest first: one sync of the file system, then one transaction. A layer
-   * that is known meanwhile stays as it is and the newcomer is thrown away. A staged layer is used up by this, whether it succeeds or not.
+   * that is known meanwhile stays as it is. Whoever staged them aborts them afterwards in any case: that throws away what was not taken.
    */
   commit(layers: FinishedLayer[]): Promise<void>;
 
@@ -61,7 +61,7 @@ export interface StagedLayer {
   readonly folder: string;
   /** Folders of the layers below, uppermost first. */
   readonly below: string[];
-  /** Throws it away. */
+  /** Throws it away, unless it was committed. */
   abort(): Promise<void>;
 }
 

@@ -118,27 +118,23 @@ class OverlayDriver implements LayerDriver {
   }
 
   async commit(layers: FinishedLayer[]): Promise<void> {
-    try {
-      await this.#sync();
-      failpoint("layers.commit.synced");
-      this.#database.write((sql) => {
-        const insert = sql.prepare(
-          "INSERT INTO layers (chain_id, parent, diff_id, folder, bytes) VALUES (?, ?, ?, ?, ?) ON CONFLICT (chain_id) DO NOTHING",
-        );
-        for (const layer of layers) {
-          const name = path.basename(path.dirname(layer.staged.folder));
-          insert.run(layer.chainId, layer.parent ?? null, layer.diffId, name, layer.bytes);
-        }
-      });
-      // A folder that a row names is no longer ours to throw away, whatever fails from here on.
+    await this.#sync();
+    failpoint("layers.commit.synced");
+    this.#database.write((sql) => {
+      const insert = sql.prepare(
+        "INSERT INTO layers (chain_id, parent, diff_id, folder, bytes) VALUES (?, ?, ?, ?, ?) ON CONFLICT (chain_id) DO NOTHING",
+      );
       for (const layer of layers) {
-        if (this.#folders(layer.chainId)[0] === layer.staged.folder) this.#staging.delete(layer.staged.folder);
+        const name = path.basename(path.dirname(layer.staged.folder));
+        insert.run(layer.chainId, layer.parent ?? null, layer.diffId, name, layer.bytes);
       }
-      failpoint("layers.commit.written");
-      await this.#database.durable();
-    } finally {
-      for (const layer of layers) await layer.staged.abort();
+    });
+    // A folder that a row names is no longer ours to throw away, whatever fails from here on.
+    for (const layer of layers) {
+      if (this.#folders(layer.chainId)[0] === layer.staged.folder) this.#staging.delete(layer.staged.folder);
     }
+    failpoint("layers.commit.written");
+    await this.#database.durable();
   }
 
   inspect(chainId: string): Record<string, string> {

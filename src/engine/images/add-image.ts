@@ -13,7 +13,7 @@ import type { ImageEngine } from "./open-images.ts";
 
 /** Unpacks an archive into a staged layer, in a child. */
 export async function unpackInto(
-  engine: ImageEngine,
+  engine: Pick<ImageEngine, "children">,
   staged: StagedLayer,
   archive: { path: string; what: string; progress?: (archiveBytes: number) => void },
   signal?: AbortSignal,
@@ -26,7 +26,12 @@ export async function unpackInto(
 }
 
 /** Gives folders that a layer only implies the owners, modes and times that they have in the layers below. */
-export async function adoptFolders(engine: ImageEngine, staged: StagedLayer, implied: string[], signal?: AbortSignal): Promise<void> {
+export async function adoptFolders(
+  engine: Pick<ImageEngine, "children">,
+  staged: StagedLayer,
+  implied: string[],
+  signal?: AbortSignal,
+): Promise<void> {
   if (implied.length === 0 || staged.below.length === 0) return;
   const payload: AdoptRequest = { folder: staged.folder, below: staged.below, names: implied };
   await engine.children.run({ kind: "adopt", payload, what: "completing the layer", heavy: false }, signal);

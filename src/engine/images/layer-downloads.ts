@@ -200,7 +200,8 @@ function withContext(what: string, error: Error): Error {
   return new EngineError(error instanceof EngineError ? error.kind : "system", `${what}: ${error.message}`, { cause: error });
 }
 
-function orAbort<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+/** What the promise gives, or an error as soon as `signal` is aborted. */
+export function orAbort<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     const abort = (): void => reject(new EngineError("system", "canceled"));
     if (signal.aborted) return abort();

@@ -14,6 +14,7 @@ import { importImage } from "./import.ts";
 import { listImages } from "./list.ts";
 import { openLayerDownloads, type LayerDownloads } from "./layer-downloads.ts";
 import { logIn } from "./log-in.ts";
+import { openLayerJobs, type LayerJobs } from "./layer-jobs.ts";
 import { pullImage } from "./pull.ts";
 import { removeImage } from "./remove.ts";
 import { tagImage } from "./tag.ts";
@@ -25,6 +26,7 @@ export interface ImageEngine {
   layers: LayerDriver;
   children: ChildPool;
   downloads: LayerDownloads;
+  layerJobs: LayerJobs;
   roots: Roots;
   log: Log;
   registry: RegistrySettings;
@@ -90,7 +92,7 @@ export function openImages(options: ImagesOptions): Images {
   const children = openChildPool({ command: options.unpackCommand, log });
   const blobs = openBlobs(roots);
   const registry: RegistrySettings = { ...REGISTRY_DEFAULTS, ...options.registryConfig };
-  const engine: ImageEngine = {
+  const parts: Omit<ImageEngine, "layerJobs"> = {
     store: new ImageStore(database, layers),
     blobs,
     layers,
@@ -105,6 +107,7 @@ export function openImages(options: ImagesOptions): Images {
     pin: () => createPin(pinned),
     pinned,
   };
+  const engine: ImageEngine = { ...parts, layerJobs: openLayerJobs(parts) };
   const { store } = engine;
   const find = (nameOrId: string) => {
     const record = findRecord(store, nameOrId);
