@@ -2,6 +2,7 @@ import { connect } from "node:net";
 import { expect, test } from "vitest";
 
 import { useDaemon } from "./harness.ts";
+import { splitFrames } from "./keeper/streams.ts";
 
 /** A client's connection is given to the keeper: nothing that is under way may get lost on the way, and nothing of it needs the daemon. */
 
@@ -66,4 +67,34 @@ test("an attached client loses nothing when the daemon is killed", async () => {
   expect(lines).toBe(`${Array.from({ length: 2000 }, (_none, index) => `${index}\n`).join("")}end\n`);
   await daemon().start();
   expect(await daemon().dockerOk("wait", "counter")).toBe("0");
+});
+
+test("without a log, two streams at full speed reach a client that stops now and then, whole and in order", async () => {
+  await makeContainer("talker", {
+    Cmd: ["sh", "-c", "seq 300000 >&2 & seq 300000; wait"],
+    OpenStdin: false,
+    HostConfig: { LogConfig: { Type: "none" } },
+  });
+  const socket = connect({ path: daemon().socketPath, allowHalfOpen: true });
+  socket.write(`POST /containers/talker/attach?stream=1&stdout=1&stderr=1 HTTP/1.1\r\n${UPGRADE}`);
+  const chunks: Buffer[] = [];
+  let sinceStop = 0;
+  socket.on("data", (chunk: Buffer) => {
+    chunks.push(chunk);
+    sinceStop += chunk.length;
+    if (sinceStop < 500_000) return;
+    sinceStop = 0;
+    socket.pause();
+    setTimeout(() => socket.resume(), 20);
+  });
+  const ended = new Promise((resolve) => socket.on("end", resolve));
+  await expect.poll(() => chunks.length).toBe(1);
+  await daemon().api("POST", "/containers/talker/start");
+  await ended;
+  socket.end();
+  const received = Buffer.concat(chunks);
+  const frames = received.subarray(received.indexOf("\r\n\r\n") + 4);
+  const expected = `${Array.from({ length: 300_000 }, (_none, index) => index + 1).join("\n")}\n`;
+  const { stdout, stderr } = splitFrames(frames);
+  expect(stdout === expected && stderr === expected).toBe(true);
 });

@@ -9,7 +9,10 @@ export interface Received {
 
 /** Reads a framed connection to its end. */
 export async function readFrames(stream: Duplex): Promise<Received> {
-  const bytes = await readAll(stream);
+  return splitFrames(await readAll(stream));
+}
+
+export function splitFrames(bytes: Buffer): Received {
   const parts: Buffer[][] = [[], [], [], []];
   let at = 0;
   while (at < bytes.length) {

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 
+import { descriptorOf } from "../base/socket-descriptor.ts";
 import { ClientGone } from "./answer.ts";
 
 /**
@@ -28,14 +29,15 @@ export function sessionHead(upgraded: boolean, contentType: string, headers: [st
 
 /** Stops reading from a connection that is to be given away: its descriptor, and what was read from it already. */
 export function seizeSocket(socket: Socket): { descriptor: number; early: Buffer } {
+  const descriptor = descriptorOf(socket);
+  if (descriptor === undefined) throw new ClientGone();
   // There is no public way (as of Node 24); e2e/attach.e2e.ts pins that this one works.
-  const { _handle: handle } = socket as Socket & { _handle?: { fd: number; readStop(): void } | null };
-  if (!handle) throw new ClientGone();
-  handle.readStop();
+  const { _handle: handle } = socket as Socket & { _handle?: { readStop(): void } | null };
+  handle?.readStop();
   const early: Buffer[] = [];
   // A socket without an encoding gives Buffers.
   for (let chunk = socket.read() as Buffer | null; chunk !== null; chunk = socket.read() as Buffer | null) early.push(chunk);
-  return { descriptor: handle.fd, early: Buffer.concat(early) };
+  return { descriptor, early: Buffer.concat(early) };
 }
 
 /** How long a client may keep its half open after the target has ended. */

@@ -1,4 +1,6 @@
 import type { Socket } from "node:net";
+import { descriptorOf } from "../base/socket-descriptor.ts";
+import { moveToSocket, readableBytes, readSome, writeSome } from "../kernel/fifo.ts";
 import type { Chunk } from "./buffers.ts";
 import { frameHeader, type OutputStream } from "./frames.ts";
 import type { AttachOptions } from "./keeper.ts";
@@ -39,6 +41,34 @@ export class AttachClient {
       this.#gone = true;
       this.#dropSpill();
     });
+  }
+
+  /**
+   * Moves what a pipe holds to the client without copying it; gives how much that was. Undefined: not now, since something waits for the client
+   * already.
+   */
+  splice(stream: OutputStream, pipe: number): number | undefined {
+    const descriptor = descriptorOf(this.#socket);
+    if (descriptor === undefined || this.#gone || this.#ending || this.#spill !== undefined || this.#socket.writableLength > 0) {
+      return undefined;
+    }
+    const sizeBytes = readableBytes(pipe);
+    if (sizeBytes === 0) return undefined;
+    try {
+      const header = this.#raw ? Buffer.alloc(0) : frameHeader(stream, sizeBytes);
+      const begun = header.length === 0 ? 0 : writeSome(descriptor, header);
+      if (begun === undefined) return undefined;
+      let movedBytes = 0;
+      for (let count: number | undefined = begun === header.length ? 1 : 0; count && movedBytes < sizeBytes; movedBytes += count ?? 0) {
+        count = moveToSocket(pipe, descriptor, sizeBytes - movedBytes);
+      }
+      // There is no room for all of it: the rest waits, in its order.
+      if (movedBytes < sizeBytes) this.#socket.write(Buffer.concat([header.subarray(begun), takeAll(pipe, sizeBytes - movedBytes)]));
+      return sizeBytes;
+    } catch {
+      this.#socket.destroy();
+      return undefined;
+    }
   }
 
   /** Gives it a piece of output, a part of `chunk`. A promise: the target has to wait for it. */
@@ -142,4 +172,15 @@ export class AttachClient {
     this.#spill?.close();
     this.#spill = undefined;
   }
+}
+
+/** What is in a pipe, of which nobody else takes. */
+function takeAll(pipe: number, sizeBytes: number): Buffer {
+  const bytes = Buffer.allocUnsafe(sizeBytes);
+  for (let read = 0; read < sizeBytes;) {
+    const count = readSome(pipe, bytes.subarray(read));
+    if (!count) throw new Error("a pipe has lost what it held");
+    read += count;
+  }
+  return bytes;
 }

@@ -16,6 +16,11 @@ const HOLD_MS = 1000;
 export interface OutputSink {
   /** Gives clients bytes they have not had yet, a part of `chunk`. A promise: wait before sending more. */
   forward(stream: OutputStream, bytes: Buffer, chunk: Chunk): Promise<void> | undefined;
+  /**
+   * Moves what a pipe holds to the one client there is, uncopied, and gives how much that was; undefined when that is not possible now. Absent:
+   * it never is.
+   */
+  splice?: ((stream: OutputStream, pipe: number) => number | undefined) | undefined;
   /** Writes whole records' worth of bytes, encoded before it returns; resolves when they are in the file. Undefined: there is no log. */
   log: ((stream: OutputStream, bytes: Buffer, origin?: Origin) => Promise<void>) | undefined;
   /** An earlier keeper's last write to the log, if it may not have been taken from this output's pipe. */
@@ -159,6 +164,11 @@ export class Output {
   }
 
   async #turn(): Promise<"more" | "waiting" | "ended" | "abandoned"> {
+    const spliced = this.#sink.splice?.(this.#stream, this.#descriptor);
+    if (spliced !== undefined) {
+      this.#lookedAtBytes = spliced;
+      return "more";
+    }
     const chunk = new Chunk(this.#tools.buffers);
     try {
       const size = this.#look(chunk.buffer);

@@ -147,6 +147,7 @@ export class TargetIo {
       { descriptor, kind, stream, release, ...(kind === "pipe" ? { edges } : {}) },
       {
         forward: (from, bytes, chunk) => this.#forward(from, bytes, chunk),
+        ...(kind === "pipe" && log === undefined ? { splice: (from, pipe) => this.#splice(from, pipe) } : {}),
         log: log && ((from, bytes, origin) => log.write(from, bytes, origin)),
         unconfirmed: log?.unconfirmed,
       },
@@ -154,6 +155,12 @@ export class TargetIo {
     );
     this.#outputs.push(output);
     return output;
+  }
+
+  /** With one client only: a pipe's content can be moved but once. */
+  #splice(stream: OutputStream, pipe: number): number | undefined {
+    const [client, another] = this.#clients;
+    return another === undefined && client?.options[stream] ? client.splice(stream, pipe) : undefined;
   }
 
   #forward(stream: OutputStream, bytes: Buffer, chunk: Chunk): Promise<void> | undefined {

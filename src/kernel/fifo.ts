@@ -16,6 +16,7 @@ const F_SETFL = 4;
 const F_SETPIPE_SZ = 1031;
 const O_CLOEXEC = 0o2_000_000;
 /** What a pipe of ours holds: enough to let the writer go on while one piece is written to the log. */
+const FIONREAD = 0x54_1b;
 const PIPE_BYTES = 256 * 1024;
 const EAGAIN = 11;
 const EINTR = 4;
@@ -27,6 +28,7 @@ const fcntl = libc("int fcntl(int fd, int command, long argument)");
 const teeCall = libc("long tee(int from, int to, size_t count, uint flags)");
 const spliceCall = libc("long splice(int from, void *fromOffset, int to, void *toOffset, size_t count, uint flags)");
 const readCall = libc("long read(int fd, _Out_ uint8_t *bytes, size_t count)");
+const ioctl = libc("int ioctl(int fd, unsigned long request, _Out_ int *count)");
 const writeCall = libc("long write(int fd, uint8_t *bytes, size_t count)");
 
 /** Makes an output FIFO at `path` and opens both ends. `container` is to be closed once the process was started. */
@@ -99,6 +101,18 @@ export function discard(from: number, nullDevice: number, sizeBytes: number): vo
     if (count === undefined || count === 0) return;
     rest -= count;
   }
+}
+
+/** How much can be read from a pipe now. */
+export function readableBytes(descriptor: number): number {
+  const count = [0];
+  checked("ioctl", ioctl(descriptor, FIONREAD, count), "FIONREAD");
+  return count[0] ?? 0;
+}
+
+/** Moves up to `limitBytes` from a pipe into a stream socket: its pages change hands, nothing is copied. */
+export function moveToSocket(from: number, socket: number, limitBytes: number): Moved {
+  return moved("splice", Number(spliceCall(from, null, socket, null, limitBytes, SPLICE_F_NONBLOCK)));
 }
 
 /** Reads into `buffer`. A pty's end, EIO, is an end like any other. */
