@@ -52,12 +52,20 @@ export class LogMark {
     buffer.writeDoubleLE(write.inode, 16);
     buffer.writeDoubleLE(write.sizeBytes, 24);
     buffer.writeDoubleLE(write.recordsBytes, 32);
-    writeSync(this.#descriptor, buffer, 0, MARK_BYTES, 0);
+    this.#write(MARK_BYTES);
   }
 
   end(): void {
     this.#buffer.writeUInt32LE(0, 0);
-    writeSync(this.#descriptor, this.#buffer, 0, 4, 0);
+    this.#write(4);
+  }
+
+  #write(sizeBytes: number): void {
+    try {
+      writeSync(this.#descriptor, this.#buffer, 0, sizeBytes, 0);
+    } catch {
+      // A full volatile disk costs only the certainty of a keeper that dies right now, not the log.
+    }
   }
 
   close(): void {
