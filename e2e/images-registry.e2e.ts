@@ -339,9 +339,30 @@ describe("what a pull says", () => {
     await removeImages(daemon());
 
     const byDigest = `${name}@${IMAGE.manifest.digest}`;
+    registry.script(onManifest((_request, response) => void response.end(other.manifest.bytes)));
+    expect((await pull(daemon(), byDigest)).error).toBe(`500 manifest verification failed for digest ${IMAGE.manifest.digest}`);
+    registry.heal();
     expect(await daemon().dockerOk("pull", "-q", byDigest)).toBe(byDigest);
     expect(await daemon().dockerOk("image", "inspect", "-f", "{{.RepoTags}} {{.RepoDigests}}", byDigest)).toBe(`[] [${byDigest}]`);
   });
+});
+
+test("a registry may say as little as it likes", async () => {
+  const blobs = [IMAGE.config, ...IMAGE.layers];
+  registry.script((request, response) => {
+    const blob = blobs.find(({ digest }) => request.path.endsWith(digest));
+    if (request.method === "HEAD") response.writeHead(405).end();
+    else if (request.path.includes("/manifests/")) response.end(IMAGE.manifest.bytes);
+    else if (blob === undefined) return false;
+    else {
+      // In chunks, of a length that is not said.
+      response.write(blob.bytes.subarray(0, 100));
+      response.end(blob.bytes.subarray(100));
+    }
+    return true;
+  });
+  const { error, lines } = await pull(daemon(), registry.put("image", IMAGE));
+  expect([error, lines.at(-2)]).toEqual(["", `Digest: ${IMAGE.manifest.digest}`]);
 });
 
 test("layers may be gzip, zstd or plain, the same twice, empty, or none at all", async () => {
