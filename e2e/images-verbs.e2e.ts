@@ -78,11 +78,18 @@ describe("import", () => {
     const server = await openScriptedRegistry();
     server.script((request, response) => {
       if (request.path === "/root.tar") response.end(ARCHIVE);
+      else if (request.path === "/moved") response.writeHead(302, { location: "/root.tar" }).end();
+      else if (request.path === "/cut")
+        response.writeHead(200, { "content-length": ARCHIVE.length }).write(ARCHIVE.subarray(0, 9), () => response.destroy());
       else response.writeHead(404).end();
       return true;
     });
     const url = `http://${server.host}/root.tar`;
-    expect(await docker("import", url, "fetched")).toMatch(/^Downloading from http:\S+\nsha256:[0-9a-f]{64}$/);
+    expect(await docker("import", url, "fetched")).toMatch(/^Downloading from http:\S+\n(?:Importing.*\n)*sha256:[0-9a-f]{64}$/);
+    expect(await docker("import", url.replace("root.tar", "moved"), "moved")).toContain("sha256:");
+    expect((await daemon().docker("import", url.replace("root.tar", "cut"))).stderr).toContain(`Get "http://${server.host}/cut": `);
+    expect((await daemon().docker("import", "http://127.0.0.1:1/x")).stderr).toContain("connect: connection refused");
+    expect((await daemon().api("POST", "/images/create?fromSrc=ftp://x/y")).status).toBe(400);
     expect(await docker("image", "inspect", "-f", "{{.Comment}}", "fetched")).toBe(`Imported from ${url}`);
     expect((await daemon().docker("import", `${url}.no`)).stderr).toContain("404 Not Found");
     await server.close();

@@ -1,6 +1,7 @@
 import { serveJobs } from "../store/child/serve.ts";
 import { downloadBlob, type DownloadRequest } from "../engine/images/registry/download.ts";
 import { exchange, type ExchangeRequest } from "../engine/images/registry/exchange.ts";
+import { fetchFile, type FetchRequest } from "../engine/images/registry/fetch-file.ts";
 import type { AdoptRequest } from "../store/unpack/adopt-folders.ts";
 import type { UnpackRequest } from "../store/unpack/unpack-layer.ts";
 
@@ -8,6 +9,7 @@ import type { UnpackRequest } from "../store/unpack/unpack-layer.ts";
 serveJobs({
   download: (payload, progress, signal) => downloadBlob(payload as DownloadRequest, progress, signal),
   exchange: (payload, _progress, signal) => exchange(payload as ExchangeRequest, signal),
+  fetch: (payload, progress, signal) => fetchFile(payload as FetchRequest, progress, signal),
   // Loaded when it comes to that: it takes koffi and 40 ms, and downloads come first.
   unpack: async (payload, progress, signal) => {
     const { unpackLayer } = await import("../store/unpack/unpack-layer.ts");

@@ -83,6 +83,7 @@ test.each(["e30=", "%%%", "bm90anNvbg==", ""])("%j is no credentials and no erro
 
 test("an import whose tar is refused half-way is answered, and the connection lives on", async () => {
   const importImage: Images["import"] = async ({ tar }) => {
+    if (tar instanceof URL) throw new Error("no URL was given");
     for await (const _chunk of tar) throw new EngineError("invalid", "this is no tar");
     throw new Error("there was no body");
   };

@@ -79,7 +79,8 @@ export interface RegistryAuth {
 }
 
 export interface ImportRequest {
-  tar: AsyncIterable<Uint8Array>;
+  /** The archive itself, or where it is. */
+  tar: AsyncIterable<Uint8Array> | URL;
   repository?: string | undefined;
   tag?: string | undefined;
   message?: string | undefined;

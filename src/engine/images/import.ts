@@ -9,6 +9,7 @@ import type { ContainerDefaults } from "./image-config.ts";
 import type { Image, ImportRequest, ProgressLine } from "./images.ts";
 import type { ImageEngine, Pin } from "./open-images.ts";
 import { hostPlatform, type Platform } from "./platform.ts";
+import type { FetchProgress, FetchRequest } from "./registry/fetch-file.ts";
 import { familiarReference, fullReference, parseReference, withDefaultTag, withTag } from "./reference.ts";
 
 /** Makes an image of one layer from a root file system. The tar is put into a file first and unpacked by a child from there. */
@@ -25,8 +26,7 @@ export async function importImage(
 
   const archivePath = engine.blobs.temporaryPath();
   try {
-    // Not by a pipeline, which on a full disk would close the client's connection instead of telling it.
-    await writeFile(archivePath, request.tar, { flag: "wx", mode: 0o600, ...(signal ? { signal } : {}) });
+    await receive(engine, request.tar, archivePath, progress, signal);
     failpoint("images.import.received");
     using pin = engine.pin();
     const diffId = await makeLayer(engine, archivePath, pin, signal);
@@ -39,6 +39,36 @@ export async function importImage(
   } finally {
     await rm(archivePath, { force: true });
   }
+}
+
+async function receive(
+  engine: ImageEngine,
+  tar: ImportRequest["tar"],
+  archivePath: string,
+  progress: (line: ProgressLine) => void,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  if (!(tar instanceof URL)) {
+    // Not by a pipeline, which on a full disk would close the client's connection instead of telling it.
+    return writeFile(archivePath, tar, { flag: "wx", mode: 0o600, ...(signal ? { signal } : {}) });
+  }
+  const { certificateFolders, stallTimeoutMs } = engine.registry;
+  const tls = { host: tar.host, insecure: false, certificateFolders };
+  const payload: FetchRequest = { url: tar.href, path: archivePath, tls, stallTimeoutMs };
+  const shown = `${tar.origin}${tar.pathname}${tar.search}`;
+  let isAnswered = false;
+  const answered = (): void => {
+    if (!isAnswered) progress({ status: `Downloading from ${shown}` });
+    isAnswered = true;
+  };
+  const tell = (value: unknown): void => {
+    answered();
+    // What fetch-file.ts of the same build tells.
+    const { current, total } = value as FetchProgress;
+    progress({ status: "Importing", progressDetail: { current, ...(total === undefined ? {} : { total }) } });
+  };
+  await engine.children.run({ kind: "fetch", payload, what: `downloading ${shown}`, heavy: false, progress: tell }, signal);
+  answered();
 }
 
 function referenceOf(request: ImportRequest): ReturnType<typeof parseReference> | undefined {

@@ -1,7 +1,5 @@
-import { Readable } from "node:stream";
-
-import { EngineError, messageOf } from "../../base/errors.ts";
-import type { Images, ProgressLine } from "../../engine/images/images.ts";
+import { EngineError } from "../../base/errors.ts";
+import type { Images } from "../../engine/images/images.ts";
 import { parsePlatform, type Platform } from "../../engine/images/platform.ts";
 import { type Answer, type Call, json, type Route } from "../call.ts";
 import { imageHistory, imageInspect, imageSummary } from "../image-shapes.ts";
@@ -110,10 +108,8 @@ function importImage(images: Images, call: Call): Answer {
     changes: query.all("changes"),
     platform: platformOf(call),
   };
-  return progressAnswer(async (progress) => {
-    const tar = source === "-" ? body.stream() : await download(source, progress, signal);
-    await images.import({ ...request, tar }, progress, signal);
-  });
+  const tar = source === "-" ? body.stream() : addressOf(source);
+  return progressAnswer(async (progress) => void (await images.import({ ...request, tar }, progress, signal)));
 }
 
 function tagOf(repository: string): string | undefined {
@@ -121,20 +117,11 @@ function tagOf(repository: string): string | undefined {
   return /:([^/:]*)$/.exec(repository)?.[1];
 }
 
-async function download(source: string, progress: (line: ProgressLine) => void, signal: AbortSignal): Promise<Readable> {
+function addressOf(source: string): URL {
   const address = source.includes("://") ? source : `http://${source}`;
-  if (!/^https?:\/\/./i.test(address))
+  if (!/^https?:\/\/./i.test(address) || !URL.canParse(address))
     throw new EngineError("invalid", `cannot import from ${JSON.stringify(source)}: give - for the request's body, or an http(s) URL`);
-  let response: Response;
-  try {
-    response = await fetch(address, { signal });
-  } catch (error) {
-    throw new EngineError("system", `cannot download ${address}: ${messageOf(error)}`, { cause: error });
-  }
-  if (!response.ok || response.body === null)
-    throw new EngineError("system", `failed to GET ${address} with status ${response.status} ${response.statusText}`);
-  progress({ status: `Downloading from ${address}` });
-  return Readable.from(response.body);
+  return new URL(address);
 }
 
 async function tag(images: Images, { name, query }: Call): Promise<Answer> {

@@ -83,15 +83,14 @@ function send(request: ExchangeRequest, signal: AbortSignal): Promise<ExchangeRe
     error instanceof JobError ? error : new JobError(requestError(request.method, request.url, error), { network: true });
   if (request.publicOnly && isIP(url.hostname.replace(/^\[|\]$/g, "")) !== 0) return Promise.reject(fail(new Error(PRIVATE_REFUSED)));
 
-  const proxy = proxyFor(url)?.href;
   return new Promise<ExchangeResponse>((resolve, reject) => {
     const options: https.RequestOptions = {
       method: request.method,
       headers: { "user-agent": USER_AGENT, ...request.headers },
       signal,
-      agent: agentFor(url, request.tls, proxy),
+      agent: agentFor(url, request.tls),
       // A proxy looks names up by itself.
-      ...(request.publicOnly && proxy === undefined ? { lookup: publicLookup } : {}),
+      ...(request.publicOnly && proxyFor(url) === undefined ? { lookup: publicLookup } : {}),
     };
     const sent = (url.protocol === "https:" ? https : http).request(url, options, (response) => {
       clearTimeout(connectTimer);
@@ -112,7 +111,8 @@ const PRIVATE_REFUSED = "refused: a host that was only named by the registry poi
 export const USER_AGENT = "tsubo/0.1 (linux)";
 
 /** Connections are kept apart by proxy and by whom TLS is to trust. */
-function agentFor(url: URL, settings: TlsSettings, proxy: string | undefined): http.Agent | https.Agent {
+export function agentFor(url: URL, settings: TlsSettings): http.Agent | https.Agent {
+  const proxy = proxyFor(url)?.href;
   const isTls = url.protocol === "https:";
   const key = `${isTls ? tlsKeyOf(settings) : ""} ${proxy}`;
   const known = agents.get(key);
@@ -141,7 +141,7 @@ async function collect(response: http.IncomingMessage, maxBytes: number): Promis
   return Buffer.concat(chunks);
 }
 
-function headersOf(headers: http.IncomingHttpHeaders): Record<string, string> {
+export function headersOf(headers: http.IncomingHttpHeaders): Record<string, string> {
   return Object.fromEntries(
     Object.entries(headers).flatMap(([name, value]) =>
       value === undefined ? [] : [[name, Array.isArray(value) ? value.join(", ") : value]],
