@@ -35,13 +35,22 @@ export function missingTools(...names: string[]): string[] {
   return names.filter((name) => !folders.some((folder) => existsSync(path.join(folder, name))));
 }
 
-/** A small Debian with all that a package manager can put into a tree, setuid programs and file capabilities too. */
-export async function makeDebian(place: Place): Promise<string> {
+/**
+ * A small Debian with all that a package manager can put into a tree, setuid programs and file capabilities too. Undefined where no mirror
+ * can be reached.
+ */
+export async function makeDebian(place: Place): Promise<string | undefined> {
   const { suite, mirror } = debianSource();
   const root = place.file("debian");
   const source = `deb ${mirror} ${suite} main`;
-  await place.tool(["mmdebstrap", "--variant=essential", "--include=iputils-ping", suite, root, source], { timeoutMs: 110_000 });
-  return root;
+  try {
+    await place.tool(["mmdebstrap", "--variant=essential", "--include=iputils-ping", suite, root, source], { timeoutMs: 110_000 });
+    return root;
+  } catch (error) {
+    if (/Could not (?:resolve|connect)|Temporary failure resolving|Unable to connect|Network is unreachable/.test(String(error)))
+      return undefined;
+    throw error;
+  }
 }
 
 /** The suite and mirror that this machine's own packages come from. */
