@@ -395,6 +395,20 @@ test("a layer that others may not hand on comes from its registry, and its URLs 
   expect(registry.requests.map(({ path: asked }) => asked)).not.toContain("/elsewhere");
 });
 
+test("as many layers as an image may have run as one tree", async () => {
+  const shell = tar(
+    { name: "bin", type: "directory" },
+    { name: "bin/sh", mode: 0o755, content: readFileSync("/bin/busybox") },
+    { name: "bin/cat", type: "symlink", link: "sh" },
+  );
+  const layers = Array.from({ length: 126 }, (_, layer) =>
+    tar({ name: "top", content: `${layer}` }, { name: `file${layer}`, content: `${layer}\n` }),
+  );
+  const reference = registry.put("deep", makeImage([shell, ...layers]));
+  expect((await pull(daemon(), reference)).error).toBe("");
+  expect(await daemon().dockerOk("run", "--rm", reference, "/bin/sh", "-c", "cat /file0 /file77 /file125 /top")).toBe("0\n77\n125\n125");
+});
+
 describe("platforms", () => {
   const arm = makeImage([tar({ name: "arm", content: "x" })], { config: { architecture: "arm64" } });
   const inner = makeIndex([]);

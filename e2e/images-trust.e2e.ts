@@ -1,4 +1,5 @@
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
+import path from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 
 import { openTestDaemon } from "../src/testing/daemon.ts";
@@ -34,6 +35,7 @@ afterAll(async () => {
   await place[Symbol.asyncDispose]();
 });
 
+const CERTIFICATES = "/etc/tsubo/certs.d";
 const IMAGE = makeImage([tar({ name: "file", content: "content" })]);
 const PASSWORD = "s3cret:with/odd=bytes";
 const BASIC = `Basic ${Buffer.from(`user:${PASSWORD}`).toString("base64")}`;
@@ -207,7 +209,7 @@ describe("mirrors of docker.io", () => {
 describe.skipIf(missingTools("openssl").length > 0)("beyond loopback", () => {
   let address: string;
   let secure: ScriptedRegistry;
-  let certificates: string;
+  const certificateFolders: string[] = [];
 
   beforeAll(async () => {
     address = `${daemon().subnet}.1`;
@@ -231,12 +233,23 @@ describe.skipIf(missingTools("openssl").length > 0)("beyond loopback", () => {
       cert,
     ]);
     secure = await openScriptedRegistry({ address, tls: { key: readFileSync(key, "utf8"), cert: readFileSync(cert, "utf8") } });
-    certificates = `/etc/tsubo/certs.d/${secure.host}`;
   });
-  afterAll(async () => {
-    rmSync(certificates, { recursive: true, force: true });
-    await secure.close();
+  afterEach(() => {
+    for (const folder of certificateFolders.splice(0)) rmSync(folder, { recursive: true });
+    // Ours, unless the machine has some of its own.
+    for (const folder of [CERTIFICATES, path.dirname(CERTIFICATES)]) {
+      if (existsSync(folder) && readdirSync(folder).length === 0) rmdirSync(folder);
+    }
   });
+  afterAll(() => secure.close());
+
+  /** What an administrator puts there for a registry. */
+  function certificatesFor(host: string): string {
+    const folder = path.join(CERTIFICATES, host);
+    mkdirSync(folder, { recursive: true });
+    certificateFolders.push(folder);
+    return folder;
+  }
 
   test("a registry must speak TLS, with a certificate that somebody vouches for; the message says the way out", async () => {
     const plain = await openScriptedRegistry({ address });
@@ -253,10 +266,22 @@ describe.skipIf(missingTools("openssl").length > 0)("beyond loopback", () => {
   });
 
   test("certs.d vouches", async () => {
-    mkdirSync(certificates, { recursive: true });
-    writeFileSync(`${certificates}/ca.crt`, readFileSync(place.file("cert.pem")));
+    writeFileSync(`${certificatesFor(secure.host)}/ca.crt`, readFileSync(place.file("cert.pem")));
     expect((await pull(daemon(), secure.put("image", IMAGE))).error).toBe("");
-    rmSync(certificates, { recursive: true });
+  });
+
+  test("certs.d says who we are", async () => {
+    const [cert, key] = ["cert.pem", "key.pem"].map((name) => readFileSync(place.file(name), "utf8")) as [string, string];
+    const mutual = await openScriptedRegistry({ address, tls: { cert, key, ca: cert } });
+    const folder = certificatesFor(mutual.host);
+    writeFileSync(`${folder}/ca.crt`, cert);
+    const reference = mutual.put("image", IMAGE);
+    expect((await pull(daemon(), reference)).error).toMatch(/^500 Get "https:/);
+    writeFileSync(`${folder}/client.cert`, cert);
+    expect((await pull(daemon(), reference)).error).toContain("missing key client.key for client certificate client.cert");
+    writeFileSync(`${folder}/client.key`, key);
+    expect((await pull(daemon(), reference)).error).toBe("");
+    await mutual.close();
   });
 
   test("a proxy is asked where the daemon's environment names one, with its password", async () => {

@@ -34,7 +34,8 @@ export interface SeenRequest {
 export type Script = (request: SeenRequest, response: ServerResponse) => boolean;
 
 export interface RegistryOptions {
-  tls?: { cert: string; key: string };
+  /** With `ca` it lets in only clients with a certificate of that authority. */
+  tls?: { cert: string; key: string; ca?: string };
   /** Loopback unless said otherwise, where no TLS is asked for. */
   address?: string;
 }
@@ -64,7 +65,7 @@ export async function openScriptedRegistry({ tls, address = "127.0.0.1" }: Regis
     refuse(response, 404, kind === "blobs" ? "BLOB_UNKNOWN" : "MANIFEST_UNKNOWN");
   };
 
-  const server = tls === undefined ? http.createServer(answer) : https.createServer(tls, answer);
+  const server = tls === undefined ? http.createServer(answer) : https.createServer({ ...tls, requestCert: tls.ca !== undefined }, answer);
   server.keepAliveTimeout = 500;
   await new Promise<void>((resolve) => void server.listen(0, address, resolve));
   // A TCP server's address is one.
