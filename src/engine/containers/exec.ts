@@ -2,6 +2,7 @@ import type { ExecConfig, ExecStart } from "../../api/container-config.ts";
 import { encodeJson } from "../../api/json.ts";
 import { EngineError, messageOf } from "../../base/errors.ts";
 import { newId } from "../../base/ids.ts";
+import { hastenMoves } from "../../kernel/cgroups.ts";
 import { paths } from "../../store/roots.ts";
 import { statusOf, type Container } from "./container.ts";
 import type { Session } from "./containers.ts";
@@ -18,6 +19,8 @@ import { resolveUser, type ProcessUser } from "./user.ts";
 export async function execCreate(context: ContainerContext, name: string, config: ExecConfig): Promise<{ Id: string }> {
   const container = context.set.get(name);
   checkExecutable(container, name);
+  // It is started at once, as a rule.
+  void hastenMoves();
   if (config.Cmd === undefined || config.Cmd.length === 0) throw new EngineError("invalid", "No exec command specified");
   parseDetachKeys(config.DetachKeys === "" ? undefined : config.DetachKeys);
   await userOf(context, container, config).catch((error: unknown) => {

@@ -7,6 +7,7 @@ import { failpoint } from "../../base/failpoint.ts";
 import { retry } from "../../base/retry.ts";
 import { together } from "../../base/together.ts";
 import { Undo } from "../../base/undo.ts";
+import { hastenMoves } from "../../kernel/cgroups.ts";
 import { paths } from "../../store/roots.ts";
 import { ensureBindSources } from "./bind-sources.ts";
 import { statusOf, type Container } from "./container.ts";
@@ -66,6 +67,7 @@ async function startLocked(context: ContainerContext, container: Container): Pro
   const rootfs = paths.rootfs(roots, container.id);
 
   failpoint("containers.start.begin");
+  void hastenMoves();
   undo.defer("removing the bundle", () => removeBundle(context, container.id));
   await mkdir(rootfs, { recursive: true, mode: 0o700 });
   undo.defer("unmounting the root file system", () => layers.unmountWritable(rootfs));
