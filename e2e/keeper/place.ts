@@ -220,6 +220,7 @@ function writeBundle(place: Place, rootfs: string, id: string, args: string[], o
     stdinOnce: options.stdinOnce ?? false,
     log: options.log ?? { driver: "json-file", path: paths.containerLog(roots, id), maxSizeBytes: undefined, maxFiles: 1, compress: false },
     cgroupsPath,
+    volatile: false,
     exitPath: paths.containerExit(roots, id),
   };
 }

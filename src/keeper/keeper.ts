@@ -84,6 +84,8 @@ export interface ContainerSpec {
   cgroupsPath: string;
   /** Where the exit goes, durably, before it is reported. */
   exitPath: string;
+  /** It goes with the machine in any case: its exit need not wait for the disk. */
+  volatile: boolean;
 }
 
 export interface RuntimeChoice {

@@ -35,8 +35,11 @@ export interface ExecRecord {
 const RECORD_NAME = "keeper.json";
 
 export function writeRecord(record: ContainerRecord): void {
-  const file = path.join(record.spec.bundlePath, RECORD_NAME);
-  writeFileSync(`${file}.tmp`, JSON.stringify(record), { mode: 0o600 });
+  writeRenamed(path.join(record.spec.bundlePath, RECORD_NAME), JSON.stringify(record));
+}
+
+function writeRenamed(file: string, text: string): void {
+  writeFileSync(`${file}.tmp`, text, { mode: 0o600 });
   renameSync(`${file}.tmp`, file);
 }
 
@@ -56,10 +59,12 @@ export function readRecord(bundlePath: string): ContainerRecord | undefined {
   }
 }
 
-/** Makes an exit durable. `startedAtNs` tells the runs of one container apart. */
+/** Writes an exit down, durably but for a volatile container. `startedAtNs` tells the runs of one container apart. */
 export async function writeExit(spec: ContainerSpec, process: ProcessRecord, exit: Exit): Promise<void> {
   const content = { id: spec.id, pid: process.pid, startedAtNs: process.startedAtNs, ...encodeExit(exit) };
-  await writeFileAtomic(spec.exitPath, `${JSON.stringify(content)}\n`);
+  const text = `${JSON.stringify(content)}\n`;
+  if (spec.volatile) writeRenamed(spec.exitPath, text);
+  else await writeFileAtomic(spec.exitPath, text);
 }
 
 /** The durable exit of this very run, if it was written. */

@@ -8,6 +8,7 @@ import { shortId } from "../base/ids.ts";
 import { KeyedLock } from "../base/locks.ts";
 import type { Log } from "../base/log.ts";
 import { retry } from "../base/retry.ts";
+import { together } from "../base/together.ts";
 import { setTopDirectoryFlag, syncFileSystem } from "../kernel/file-attributes.ts";
 import { mountOverlay, readMounts, unmount } from "../kernel/mount.ts";
 import { groupedCalls } from "./grouped-calls.ts";
@@ -175,8 +176,7 @@ class OverlayDriver implements LayerDriver {
       sql.prepare("INSERT OR REPLACE INTO writable_layers (container, parent) VALUES (?, ?)").run(containerId, parent ?? null);
     });
     await mkdir(home, { recursive: true, mode: 0o700 });
-    await makeLike(path.join(home, "diff"), below);
-    await mkdir(path.join(home, "work"), { mode: 0o700 });
+    await together(makeLike(path.join(home, "diff"), below), mkdir(path.join(home, "work"), { mode: 0o700 }));
     if (parent === undefined) await mkdir(path.join(home, "empty"), { mode: 0o755 });
   }
 

@@ -15,7 +15,7 @@ export interface ContainerSet {
 
   /** Takes a name, or rejects with whom it belongs to; `release` gives it back if no container was added. */
   reserveName(name: string, id: string): { release: () => void };
-  /** Adds a new container and makes it durable. */
+  /** Adds a new container; durable, as what follows, unless it was made with --rm. */
   add(container: Container): Promise<void>;
   /** Writes the container's present state; durable when it resolves. */
   save(container: Container): Promise<void>;
@@ -57,6 +57,10 @@ export function openContainerSet(database: Database): ContainerSet {
       sql.prepare("UPDATE containers SET name = ?, record = ? WHERE id = ?").run(container.name, encodeContainer(container), container.id),
     );
   };
+  /** A container run with --rm goes with the machine in any case: nobody waits for the disk to have it. */
+  const settled = async (container: Container): Promise<void> => {
+    if (!container.hostConfig.AutoRemove) await database.durable();
+  };
 
   return {
     find,
@@ -88,12 +92,12 @@ export function openContainerSet(database: Database): ContainerSet {
           .prepare("INSERT INTO containers (id, name, record) VALUES (?, ?, ?)")
           .run(container.id, container.name, encodeContainer(container)),
       );
-      await database.durable();
+      await settled(container);
       byId.set(container.id, container);
     },
     async save(container) {
       writeRow(container);
-      await database.durable();
+      await settled(container);
     },
     saveSoon: writeRow,
     async rename(container, newName) {
@@ -106,11 +110,11 @@ export function openContainerSet(database: Database): ContainerSet {
         throw error;
       }
       idByName.delete(oldName);
-      await database.durable();
+      await settled(container);
     },
     async delete(container) {
       database.write((sql) => sql.prepare("DELETE FROM containers WHERE id = ?").run(container.id));
-      await database.durable();
+      await settled(container);
       byId.delete(container.id);
       if (idByName.get(container.name) === container.id) idByName.delete(container.name);
     },

@@ -31,6 +31,7 @@ export function keeperSpecOf(context: ContainerContext, container: Container, cg
     ),
     cgroupsPath,
     exitPath: paths.containerExit(context.roots, container.id),
+    volatile: hostConfig.AutoRemove,
   };
 }
 
