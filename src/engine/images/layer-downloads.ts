@@ -50,10 +50,11 @@ type Engine = Pick<ImageEngine, "blobs" | "children" | "registry">;
 interface Shared {
   users: Set<LayerRequest>;
   giveUp: AbortController;
-  /** Settles when the child has let go of the file. */
+  /** Settles when the file is let go of: by the child, or by its deletion. */
   done: Promise<void>;
   bytes: number;
-  hasFailed: boolean;
+  /** It failed, or its file is being deleted. */
+  isOver: boolean;
   keep: boolean;
 }
 
@@ -61,10 +62,14 @@ export function openLayerDownloads(engine: Engine): LayerDownloads {
   const shared = new Map<string, Shared>();
   const turns = openTurns(engine.registry.maxConcurrentDownloads);
 
-  /** `before` still writes to the same file. */
+  const forget = (digest: string, download: Shared): void => {
+    if (shared.get(digest) === download) shared.delete(digest);
+  };
+
+  /** `before` has not let go of the same file yet. */
   const begin = (request: LayerRequest, before: Shared | undefined): Shared => {
     const giveUp = new AbortController();
-    const download: Shared = { users: new Set(), giveUp, done: Promise.resolve(), bytes: 0, hasFailed: false, keep: true };
+    const download: Shared = { users: new Set(), giveUp, done: Promise.resolve(), bytes: 0, isOver: false, keep: true };
     const tell = {
       bytes: (bytes: number): void => {
         download.bytes = bytes;
@@ -80,9 +85,8 @@ export function openLayerDownloads(engine: Engine): LayerDownloads {
     };
     download.done = turns.run(work, request.onWaiting, giveUp.signal);
     download.done.catch(() => {
-      download.hasFailed = true;
-      // Only now has the child let go of the file.
-      if (shared.get(request.layer.digest) === download) shared.delete(request.layer.digest);
+      download.isOver = true;
+      forget(request.layer.digest, download);
     });
     return download;
   };
@@ -105,7 +109,7 @@ export function openLayerDownloads(engine: Engine): LayerDownloads {
       for (;;) {
         signal.throwIfAborted();
         const known = shared.get(digest);
-        const isJoining = known !== undefined && !known.hasFailed && !known.giveUp.signal.aborted;
+        const isJoining = known !== undefined && !known.isOver && !known.giveUp.signal.aborted;
         const download = isJoining ? known : begin(request, known);
         shared.set(digest, download);
         download.users.add(request);
@@ -125,8 +129,10 @@ export function openLayerDownloads(engine: Engine): LayerDownloads {
             // Whoever unpacked it has made it needless.
             download.keep &&= keep;
             if (!leave(digest, download, request)) return;
-            shared.delete(digest);
-            if (!download.keep) await rm(path, { force: true });
+            // Whoever wants it now begins anew, when the file is gone.
+            download.isOver = true;
+            download.done = download.keep ? Promise.resolve() : rm(path, { force: true });
+            await download.done.finally(() => forget(digest, download));
           },
         };
       }
