@@ -296,6 +296,33 @@ describe("pulls at the same time", () => {
     expect((await second.done).error).toBe("");
   });
 
+  test("may be abandoned, repeated and undone at any moment", async () => {
+    const tars = [0, 1, 2, 3, 4].map((layer) => tar({ name: `file${layer}`, content: incompressible(50_000 + layer) }));
+    const image = (...layers: number[]): TestImage => makeImage(layers.map((layer) => tars[layer] ?? FILE));
+    const images = [image(0, 1, 2), image(0, 1, 3), image(1, 0, 2), image(0, 1, 2, 3, 4), image(2), image(0, 0, 4)];
+    const references = images.map((one, index) => registry.put(`image${index}`, one));
+    const random = dice();
+    const errors: string[] = [];
+    const work = async (): Promise<void> => {
+      for (let step = 0; step < 60; step += 1) {
+        const reference = references[random(references.length)] ?? "";
+        const what = random(4);
+        if (what === 0) {
+          await daemon().api("DELETE", `/images/${reference}`);
+          continue;
+        }
+        const running = beginPull(daemon(), reference);
+        const abandoned = what === 1 ? new Promise((resolve) => setTimeout(resolve, random(100))).then(() => running.abandon()) : undefined;
+        const outcome = await running.done.catch(() => undefined);
+        await abandoned;
+        if (what !== 1) errors.push(outcome?.error ?? "the daemon is gone");
+      }
+    };
+    await Promise.all(Array.from({ length: 5 }, work));
+    expect(errors.filter((error) => error !== "")).toEqual([]);
+    for (const reference of references) expect((await pull(daemon(), reference)).error).toBe("");
+  });
+
   test("have three downloads between them; the others wait", async () => {
     const layers = Array.from({ length: 5 }, (_, index) => tar({ name: `file${index}`, content: "x" }));
     const image = makeImage(layers);
@@ -540,10 +567,15 @@ function breakOff(response: ServerResponse, bytes: Buffer): void {
 
 /** The same bytes at each run, and none that gzip makes smaller. */
 function incompressible(bytes: number): Buffer {
-  const content = Buffer.alloc(bytes);
-  for (let index = 0, state = 1; index < bytes; index += 1) {
+  const random = dice();
+  return Buffer.from(Array.from({ length: bytes }, () => random(65_536) >> 8));
+}
+
+/** The same numbers at each run, each below what is asked. */
+function dice(): (below: number) => number {
+  let state = 1;
+  return (below) => {
     state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    content[index] = state >>> 24;
-  }
-  return content;
+    return (state >>> 8) % below;
+  };
 }

@@ -4,6 +4,7 @@ import path from "node:path";
 
 import { writeFileAtomic } from "../base/atomic-file.ts";
 import { codeOf, EngineError } from "../base/errors.ts";
+import { KeyedLock } from "../base/locks.ts";
 import { paths, type Roots } from "./roots.ts";
 
 /**
@@ -14,12 +15,12 @@ import { paths, type Roots } from "./roots.ts";
  * take the disk once more. What is left in `partial` (cancelled, broken off) is deleted after PARTIAL_KEPT_MS.
  */
 export interface Blobs {
-  has: (digest: string) => Promise<boolean>;
   /** The bytes; `notFound` without, `system` when they are not what their name says. */
   read: (digest: string) => Promise<Buffer>;
   /** Durable when it resolves. */
   write: (bytes: Uint8Array) => Promise<string>;
-  remove: (digest: string) => Promise<void>;
+  /** Unless `isNeeded` says, at the last moment, that somebody wants it. */
+  remove: (digest: string, isNeeded: () => boolean) => Promise<void>;
   list: () => Promise<string[]>;
   /** Where a download of this blob grows. */
   partialPath: (digest: string) => string;
@@ -37,11 +38,9 @@ const MAX_PARTIAL_BYTES = 20 * 1024 ** 3;
 
 export function openBlobs(roots: Roots): Blobs {
   const fileOf = (digest: string): string => path.join(paths.blobs(roots), hexOf(digest));
+  const locks = new KeyedLock();
   const temporaryPath = (): string => path.join(paths.partialBlobs(roots), TEMPORARY_PREFIX + randomBytes(8).toString("hex"));
   return {
-    async has(digest) {
-      return (await statOrNothing(fileOf(digest))) !== undefined;
-    },
     async read(digest) {
       let bytes: Buffer;
       try {
@@ -56,12 +55,16 @@ export function openBlobs(roots: Roots): Blobs {
     },
     async write(bytes) {
       const digest = digestOf(bytes);
-      // Several may write the same blob at once: each under a name of its own.
-      if ((await statOrNothing(fileOf(digest)))?.size !== bytes.length)
-        await writeFileAtomic(fileOf(digest), bytes, 0o600, temporaryPath());
+      await locks.run(digest, async () => {
+        if ((await statOrNothing(fileOf(digest)))?.size !== bytes.length)
+          await writeFileAtomic(fileOf(digest), bytes, 0o600, temporaryPath());
+      });
       return digest;
     },
-    remove: (digest) => rm(fileOf(digest), { force: true }),
+    remove: (digest, isNeeded) =>
+      locks.run(digest, async () => {
+        if (!isNeeded()) await rm(fileOf(digest), { force: true });
+      }),
     async list() {
       const names = await readdir(paths.blobs(roots));
       return names.filter((name) => /^[a-f0-9]{64}$/.test(name)).map((name) => `sha256:${name}`);

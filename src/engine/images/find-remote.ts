@@ -78,12 +78,20 @@ async function readManifest(
   signal: AbortSignal,
 ): Promise<ReadManifest> {
   const digest = ask ? await session.resolve(tagOrDigest, signal) : tagOrDigest;
-  if (digest !== undefined && (await engine.blobs.has(digest))) {
-    const bytes = await engine.blobs.read(digest);
-    return { digest, bytes, manifest: parseManifest(bytes, undefined) };
-  }
+  const here = digest === undefined ? undefined : await readIfThere(engine, digest);
+  if (digest !== undefined && here !== undefined) return { digest, bytes: here, manifest: parseManifest(here, undefined) };
   const received = await session.getManifest(tagOrDigest, signal);
   return { ...received, manifest: parseManifest(received.bytes, received.contentType) };
+}
+
+/** It may be removed at any moment, with the image it came with. */
+async function readIfThere(engine: ImageEngine, digest: string): Promise<Buffer | undefined> {
+  try {
+    return await engine.blobs.read(digest);
+  } catch (error) {
+    if (error instanceof EngineError && error.kind === "notFound") return undefined;
+    throw error;
+  }
 }
 
 function remoteOf(digest: string, manifests: Buffer[], manifest: Manifest & { kind: "image" }): RemoteImage {

@@ -210,8 +210,9 @@ function withContext(what: string, error: Error): Error {
 export function orAbort<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     const abort = (): void => reject(new EngineError("system", "canceled"));
-    if (signal.aborted) return abort();
     signal.addEventListener("abort", abort, { once: true });
     promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
+    // Last, so that the promise's own failure is heard in any case.
+    if (signal.aborted) abort();
   });
 }

@@ -172,7 +172,7 @@ async function collectLayers(engine: ImageEngine): Promise<void> {
 async function restoreImages(engine: ImageEngine): Promise<void> {
   await collectLayers(engine);
   const inUse = blobsInUse(engine);
-  for (const digest of await engine.blobs.list()) if (!inUse.has(digest)) await engine.blobs.remove(digest);
+  for (const digest of await engine.blobs.list()) await engine.blobs.remove(digest, () => inUse.has(digest));
   await engine.blobs.removeTemporary();
   await engine.blobs.expirePartial(engine.downloads.inUse());
 }

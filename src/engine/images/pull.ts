@@ -2,6 +2,7 @@ import { failpoint } from "../../base/failpoint.ts";
 import { addImage } from "./add-image.ts";
 import { fetchConfig, findRemote, platformWarning, type RemoteImage } from "./find-remote.ts";
 import type { ImageConfig } from "./image-config.ts";
+import { chainIdsOf } from "./image-store.ts";
 import type { ProgressLine, PullRequest } from "./images.ts";
 import type { ImageEngine, Pin } from "./open-images.ts";
 import { pullLayers } from "./pull-layers.ts";
@@ -85,6 +86,8 @@ async function pullOne(
   let known = engine.store.record(image.config.digest);
   if (known === undefined || !isNamed) {
     using pin = engine.pin();
+    // Without any waiting since it was found: from here on nobody removes it, or what it consists of.
+    for (const digest of [image.config.digest, ...chainIdsOf(known?.config.rootfs.diff_ids ?? [])]) pin.hold(digest);
     const configBytes =
       known === undefined ? await bringImage(engine, session, image, reference, pin, progress, signal) : await engine.blobs.read(known.id);
     failpoint("images.pull.layers");

@@ -81,8 +81,7 @@ async function deleteImage(
   const unneeded = chainIdsOf(record.config.rootfs.diff_ids).filter((chainId) => !inUse.has(chainId));
   // Topmost first, as no layer goes before those above it.
   for (const chainId of await engine.layers.remove(unneeded.toReversed())) removed.push({ Deleted: chainId });
-  const kept = blobsInUse(engine);
-  for (const digest of [record.id, ...record.manifests]) if (!kept.has(digest)) await engine.blobs.remove(digest);
+  for (const digest of [record.id, ...record.manifests]) await engine.blobs.remove(digest, () => blobsInUse(engine).has(digest));
 
   const parent = record.parent === undefined ? undefined : engine.store.record(record.parent);
   if (!options.noPrune && parent !== undefined) {
