@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from "node:http";
 import type { Duplex } from "node:stream";
 
-import type { ClientConnection } from "../engine/containers/containers.ts";
+import type { HandOver } from "../engine/containers/containers.ts";
 import type { ApiVersion } from "../api/versions.ts";
 import type { Body } from "./body.ts";
 import type { Query } from "./query.ts";
@@ -33,7 +33,7 @@ export type Answer =
   /** The connection itself becomes the stdio of a container or exec. */
   | { kind: "session"; contentType: string; stream: Duplex }
   /** The connection is given to another process, with the answer's head for it to write. Only where the client `upgrades`. */
-  | { kind: "handOver"; contentType: string; handOver: (connection: ClientConnection) => Promise<void> };
+  | { kind: "handOver"; contentType: string; handOver: HandOver };
 
 export interface Output {
   /** Sends the head now. */

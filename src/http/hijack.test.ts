@@ -103,7 +103,7 @@ test.each([
   for (const character of message) client.socket.write(character);
   client.socket.end();
   expect(await client.untilEnd()).toMatch(/^HTTP\/1\.1 101 UPGRADED\r\n[^]*\r\n\r\nSTDIN\nbye\n$/);
-  expect(seen).toEqual(["e1", { Detach: false, Tty: false, ConsoleSize: undefined }]);
+  expect(seen).toEqual(["e1", { Detach: false, Tty: false, ConsoleSize: undefined, canHandOver: true }]);
 });
 
 test("an exec that does not start says so in the stream, as a frame of stdout", async () => {

@@ -159,7 +159,7 @@ async function serve(serving: Serving, request: IncomingMessage, response: Serve
     const upgraded = head !== undefined;
     const sessionHeader = sessionHead(upgraded, answer.contentType, headersOf(serving.version));
     if (answer.kind === "handOver") {
-      await answer.handOver({ head: sessionHeader, ...seizeSocket(socket) });
+      await answer.handOver(() => ({ head: sessionHeader, ...seizeSocket(socket) }));
       // Our descriptor of it goes, the connection does not.
       socket.destroy();
       return;

@@ -94,7 +94,7 @@ export async function settleContainer(context: KeeperContext, kept: KeptContaine
   const exit = process.recordedExit ?? exitOf(waitStatus, finishedAtNs, oomKilled);
   // An exit file beside a record without exit: the next keeper has to log the rest.
   await Promise.all([
-    attempt(context, kept, "cannot read its output to the end", () => kept.io.finish()),
+    attempt(context, kept, "cannot read its output to the end", () => kept.io.drain()).then(() => kept.io.end()),
     attempt(context, kept, "cannot record its exit", async () => {
       failpoint("keeper.exit.seen");
       await writeExit(spec, process.record, exit);
@@ -116,11 +116,13 @@ export async function settleContainer(context: KeeperContext, kept: KeptContaine
 export async function settleExec(context: KeeperContext, kept: KeptContainer, exec: KeptExec): Promise<void> {
   const waitStatus = await exec.process.ended;
   const exit = exitOf(waitStatus, nowNs(), false);
-  await attempt(context, kept, "cannot read an exec's output to the end", () => exec.io.finish());
+  await attempt(context, kept, "cannot read an exec's output to the end", () => exec.io.drain());
   exec.exit = exit;
   forgetOldExecs(kept);
   await attempt(context, kept, "cannot write its record", () => writeRecord(recordOf(kept)));
   context.emit({ type: "execExit", containerId: kept.spec.id, execId: exec.id, exit });
+  // A client that has seen the end asks the daemon for the exit code next: the daemon is told first.
+  exec.io.end();
   rmSync(execFolder(kept.spec, exec.id), { recursive: true, force: true });
 }
 

@@ -77,16 +77,20 @@ export class TargetIo {
     if (this.#terminal !== undefined) setTerminalSize(this.#terminal, size.rows, size.columns);
   }
 
-  /** To be called when the process has ended: resolves when all its output was given out and logged, and clients were told the end. */
-  async finish(): Promise<void> {
+  /** To be called when the process has ended: resolves when all its output was given out and logged. */
+  async drain(): Promise<void> {
     const limit = setTimeout(() => this.#outputs.forEach((output) => output.finish()), OUTPUT_END_LIMIT_MS);
     try {
       await Promise.all(this.#outputs.map((output) => output.ended));
     } finally {
       clearTimeout(limit);
-      this.#input?.close();
-      for (const client of this.#clients) client.end();
     }
+  }
+
+  /** Tells clients the end. */
+  end(): void {
+    this.#input?.close();
+    for (const client of this.#clients) client.end();
   }
 
   /** Looks whether there is output, or its end, that no edge has told of. */
@@ -96,9 +100,8 @@ export class TargetIo {
 
   /** Lets go of every descriptor. */
   async close(): Promise<void> {
-    this.#input?.close();
     for (const output of this.#outputs) output.close();
-    for (const client of this.#clients) client.end();
+    this.end();
     await this.#options.log?.close();
   }
 

@@ -1,11 +1,10 @@
 import { Duplex, PassThrough } from "node:stream";
 
 import { EngineError } from "../../base/errors.ts";
-import type { ClientConnection } from "../../keeper/keeper.ts";
 import { paths } from "../../store/roots.ts";
 import { readLogs, type LogsRequest } from "../logs/logs.ts";
 import { statusOf, type Container } from "./container.ts";
-import type { AttachRequest, Session } from "./containers.ts";
+import type { AttachRequest, HandOver, Session } from "./containers.ts";
 import { publishContainerEvent, type ContainerContext } from "./context.ts";
 import { parseDetachKeys } from "./detach-keys.ts";
 import { withDetachKeys } from "./session-stream.ts";
@@ -28,8 +27,8 @@ export async function attach(context: ContainerContext, name: string, request: A
   const streams = { stdin: request.stdin && container.config.OpenStdin, stdout: request.stdout, stderr: request.stderr };
   // Detach keys are watched here, and what was said before comes from here.
   if (request.canHandOver && past === undefined && !(tty && request.stdin)) {
-    const handOver = async (connection: ClientConnection): Promise<void> => {
-      await context.keeper.handOver(target, streams, connection);
+    const handOver: HandOver = async (seize) => {
+      await context.keeper.handOver(target, streams, seize());
       publishContainerEvent(context, container, "attach");
     };
     return { tty, handOver };

@@ -45,7 +45,7 @@ export interface Containers {
 
   execCreate(name: string, config: ExecConfig): Promise<{ Id: string }>;
   /** Attached start: the session carries the exec's stdio. */
-  execStart(execId: string, options: ExecStart): Promise<Extract<Session, { stream: unknown }> | undefined>;
+  execStart(execId: string, options: ExecStart & { canHandOver: boolean }): Promise<Session | undefined>;
   execInspect(execId: string): Record<string, unknown>;
   execResize(execId: string, size: { rows: number; columns: number }): Promise<void>;
 }
@@ -54,7 +54,10 @@ export interface Containers {
  * A client joined to a target's stdio, in one of two ways. `stream` reads wire format (8-byte-header frames, or raw bytes on a tty) and
  * takes stdin; its end is the target's end; the HTTP layer pipes it to the socket. `handOver` takes the socket itself.
  */
-export type Session = { tty: boolean } & ({ stream: Duplex } | { handOver: (connection: ClientConnection) => Promise<void> });
+export type Session = { tty: boolean } & ({ stream: Duplex } | { handOver: HandOver });
+
+/** `seize` stops the reading of the connection, once it is sure that it is given away; it throws when the client is gone. */
+export type HandOver = (seize: () => ClientConnection) => Promise<void>;
 
 export type { ClientConnection } from "../../keeper/keeper.ts";
 

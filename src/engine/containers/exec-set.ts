@@ -1,5 +1,6 @@
 import type { ExecConfig } from "../../api/container-config.ts";
 import { EngineError } from "../../base/errors.ts";
+import type { ProcessUser } from "./user.ts";
 
 /**
  * Execs: processes run inside a running container. They live in memory, with the container's run: Docker forgets them too. Those that still
@@ -9,6 +10,8 @@ export interface Exec {
   readonly id: string;
   readonly containerId: string;
   readonly config: ExecConfig;
+  /** As found in the container's files when it was made; undefined for one that an earlier daemon has started. */
+  readonly user: ProcessUser | undefined;
   state: ExecState;
   /** Resolves when the exec has ended and its exit code is known. */
   readonly ended: Promise<void>;
@@ -22,7 +25,7 @@ export type ExecState =
   | { status: "exited"; pid: number; exitCode: number };
 
 export interface ExecSet {
-  add(id: string, containerId: string, config: ExecConfig, state?: ExecState): Exec;
+  add(exec: Pick<Exec, "id" | "containerId" | "config" | "user">, state?: ExecState): Exec;
   get(id: string): Exec;
   of(containerId: string): Exec[];
   /** Records the exit code; the first one counts. */
@@ -53,10 +56,10 @@ export function openExecSet(): ExecSet {
   };
 
   return {
-    add(id, containerId, config, state = { status: "created" }) {
-      const ended = new Promise<void>((resolve) => settle.set(id, resolve));
-      const exec: Exec = { id, containerId, config, state, ended };
-      byId.set(id, exec);
+    add(made, state = { status: "created" }) {
+      const ended = new Promise<void>((resolve) => settle.set(made.id, resolve));
+      const exec: Exec = { ...made, state, ended };
+      byId.set(exec.id, exec);
       return exec;
     },
     get(id) {

@@ -23,10 +23,10 @@ export async function execCreate(context: ContainerContext, name: string, config
   void hastenMoves();
   if (config.Cmd === undefined || config.Cmd.length === 0) throw new EngineError("invalid", "No exec command specified");
   parseDetachKeys(config.DetachKeys === "" ? undefined : config.DetachKeys);
-  await userOf(context, container, config).catch((error: unknown) => {
+  const user = await userOf(context, container, config).catch((error: unknown) => {
     throw new EngineError("invalid", messageOf(error), { cause: error });
   });
-  const exec = context.execs.add(newId(), container.id, config);
+  const exec = context.execs.add({ id: newId(), containerId: container.id, config, user });
   publishExecEvent(context, exec, "exec_create");
   return { Id: exec.id };
 }
@@ -38,8 +38,8 @@ export async function execCreate(context: ContainerContext, name: string, config
 export async function execStart(
   context: ContainerContext,
   execId: string,
-  options: ExecStart,
-): Promise<Extract<Session, { stream: unknown }> | undefined> {
+  options: ExecStart & { canHandOver: boolean },
+): Promise<Session | undefined> {
   const exec = context.execs.get(execId);
   const container = context.set.get(exec.containerId);
   if (exec.state.status === "exited") throw new EngineError("conflict", `exec command ${execId} has already run`);
@@ -48,34 +48,33 @@ export async function execStart(
   const { config } = exec;
   const launching = Promise.withResolvers<void>();
   exec.state = { status: "starting", over: launching.promise };
+  const begin = (): Promise<void> => launch(context, container, exec, options).finally(launching.resolve);
 
-  const target = { containerId: container.id, execId };
-  try {
-    // Before the session is there: only the keeper can end one.
-    const user = await userOf(context, container, config);
-    if (options.Detach) {
-      await launch(context, container, exec, options, user);
-      launching.resolve();
-      return undefined;
-    }
-    const stream = await context.keeper.attach(target, {
-      stdin: config.AttachStdin,
-      stdout: config.AttachStdout,
-      stderr: config.AttachStderr,
-    });
-    const started = launch(context, container, exec, options, user).finally(launching.resolve);
-    started.catch((error: unknown) => context.log.debug({ exec: execId, error: messageOf(error) }, "an exec could not start"));
-    const keys = config.Tty && config.AttachStdin ? parseDetachKeys(config.DetachKeys || undefined) : undefined;
-    const whole = endingAfter(stream, exec.ended);
-    return {
-      tty: config.Tty,
-      stream: keys === undefined ? whole : withDetachKeys(whole, keys, () => publishExecEvent(context, exec, "exec_detach")),
-    };
-  } catch (error) {
-    context.execs.exited(execId, 126);
-    launching.resolve();
-    throw error;
+  if (options.Detach) {
+    await begin();
+    return undefined;
   }
+  const target = { containerId: container.id, execId };
+  const streams = { stdin: config.AttachStdin, stdout: config.AttachStdout, stderr: config.AttachStderr };
+  /** Once the session is there: what goes wrong from here on is told in it, by the keeper. */
+  const beginWith = async <T>(join: () => Promise<T>): Promise<T> => {
+    try {
+      const joined = await join();
+      begin().catch((error: unknown) => context.log.debug({ exec: execId, error: messageOf(error) }, "an exec could not start"));
+      return joined;
+    } catch (error) {
+      context.execs.exited(execId, 126);
+      launching.resolve();
+      throw error;
+    }
+  };
+  if (options.canHandOver && !(config.Tty && config.AttachStdin)) {
+    return { tty: config.Tty, handOver: (seize) => beginWith(() => context.keeper.handOver(target, streams, seize())) };
+  }
+  const stream = endingAfter(await beginWith(() => context.keeper.attach(target, streams)), exec.ended);
+  if (!config.Tty || !config.AttachStdin) return { tty: config.Tty, stream };
+  const keys = parseDetachKeys(config.DetachKeys || undefined);
+  return { tty: config.Tty, stream: withDetachKeys(stream, keys, () => publishExecEvent(context, exec, "exec_detach")) };
 }
 
 export function execInspect(context: ContainerContext, execId: string): Record<string, unknown> {
@@ -136,10 +135,11 @@ async function userOf(context: ContainerContext, container: Container, config: E
   return resolveUser(rootfs, config.User || container.config.User, container.hostConfig.GroupAdd ?? []);
 }
 
-async function launch(context: ContainerContext, container: Container, exec: Exec, options: ExecStart, user: ProcessUser): Promise<void> {
+async function launch(context: ContainerContext, container: Container, exec: Exec, options: ExecStart): Promise<void> {
   const { config } = exec;
   const [rows, columns] = options.ConsoleSize ?? config.ConsoleSize ?? [];
   try {
+    const user = exec.user ?? (await userOf(context, container, config));
     publishExecEvent(context, exec, "exec_start");
     const { pid } = await context.keeper.startExec({
       containerId: container.id,

@@ -44,7 +44,8 @@ async function restoreContainer(
 ): Promise<void> {
   for (const exec of kept?.execs ?? []) {
     const state = exec.exit === undefined ? ({ status: "running", pid: exec.pid } as const) : ({ status: "created" } as const);
-    context.execs.add(exec.id, container.id, execConfig.decode(parseJson(exec.memo), ""), state);
+    const config = execConfig.decode(parseJson(exec.memo), "");
+    context.execs.add({ id: exec.id, containerId: container.id, config, user: undefined }, state);
     if (exec.exit !== undefined) context.execs.exited(exec.id, exec.exit.exitCode);
   }
   if (container.state.status === "removing") {

@@ -1,7 +1,7 @@
 import { containerConfig, createBody } from "../../api/container-config.ts";
 import type { ApiVersion } from "../../api/versions.ts";
 import { EngineError } from "../../base/errors.ts";
-import type { Containers } from "../../engine/containers/containers.ts";
+import type { Containers, Session } from "../../engine/containers/containers.ts";
 import { type Answer, type Call, json, noContent, type Route } from "../call.ts";
 import { adaptContainer, adaptContainerSummary, adaptCreate } from "../shims.ts";
 import { notYet } from "./missing.ts";
@@ -229,7 +229,10 @@ async function attach(containers: Containers, { name, query, version, upgrades }
     detachKeys: query.text("detachKeys"),
     canHandOver: upgrades,
   });
-  const contentType = streamType(session.tty, version);
+  return answerOf(session, streamType(session.tty, version));
+}
+
+export function answerOf(session: Session, contentType: string): Answer {
   if ("handOver" in session) return { kind: "handOver", contentType, handOver: session.handOver };
   return { kind: "session", contentType, stream: session.stream };
 }

@@ -4,7 +4,7 @@ import { execConfig, execStart } from "../../api/container-config.ts";
 import { EngineError } from "../../base/errors.ts";
 import type { Containers } from "../../engine/containers/containers.ts";
 import { type Answer, type Call, json, type Route } from "../call.ts";
-import { streamType, terminalSize } from "./containers.ts";
+import { answerOf, streamType, terminalSize } from "./containers.ts";
 
 export function execRoutes(containers: Containers): Route[] {
   return [
@@ -29,19 +29,21 @@ async function create(containers: Containers, { name, body, version }: Call): Pr
   return json(await containers.execCreate(name, version < 1042 ? { ...config, ConsoleSize: undefined } : config), 201);
 }
 
-async function start(containers: Containers, { name, body, version }: Call): Promise<Answer> {
+async function start(containers: Containers, { name, body, version, upgrades }: Call): Promise<Answer> {
   const options = await body.json(execStart);
   containers.execInspect(name);
   // There is no console without a tty.
   if (version < 1042 || !options.Tty) options.ConsoleSize = undefined;
   if (options.Detach) {
-    await containers.execStart(name, options);
+    await containers.execStart(name, { ...options, canHandOver: false });
     return { kind: "empty", status: 200 };
   }
   const contentType = streamType(options.Tty, version);
   try {
-    const session = await containers.execStart(name, options);
-    return { kind: "session", contentType, stream: session?.stream ?? messageStream("", options.Tty) };
+    const session = await containers.execStart(name, { ...options, canHandOver: upgrades });
+    return session === undefined
+      ? { kind: "session", contentType, stream: messageStream("", options.Tty) }
+      : answerOf(session, contentType);
   } catch (error) {
     // Docker switches protocols before it starts anything: what goes wrong then is output.
     if (!(error instanceof EngineError)) throw error;
