@@ -369,8 +369,16 @@ describe("what a pull says", () => {
     registry.script(onManifest((_request, response) => void response.end(other.manifest.bytes)));
     expect((await pull(daemon(), byDigest)).error).toBe(`500 manifest verification failed for digest ${IMAGE.manifest.digest}`);
     registry.heal();
+    expect((await daemon().dockerOk("pull", byDigest)).split("\n")[0]).toBe(`${byDigest}: Pulling from many`);
     expect(await daemon().dockerOk("pull", "-q", byDigest)).toBe(byDigest);
-    expect(await daemon().dockerOk("image", "inspect", "-f", "{{.RepoTags}} {{.RepoDigests}}", byDigest)).toBe(`[] [${byDigest}]`);
+    const inspected = await daemon().dockerOk(
+      "image",
+      "inspect",
+      "-f",
+      "{{.RepoTags}} {{.RepoDigests}} {{.Metadata.LastTagTime}}",
+      byDigest,
+    );
+    expect(inspected).toBe(`[] [${byDigest}] 0001-01-01 00:00:00 +0000 UTC`);
   });
 });
 

@@ -28,7 +28,7 @@ export function imageInspect(image: Image, layers: ReturnType<Images["layersOf"]
     RepoDigests: image.digests,
     Parent: image.parent ?? "",
     Comment: config.comment ?? lastComment(config.history ?? []),
-    Created: config.created ?? "",
+    ...(config.created === undefined || config.created === "" ? {} : { Created: config.created }),
     DockerVersion: config.docker_version ?? "",
     Author: config.author ?? "",
     Config: imageDefaults(config.config ?? {}),

@@ -37,10 +37,13 @@ export async function adoptFolders(
   await engine.children.run({ kind: "adopt", payload, what: "completing the layer", heavy: false }, signal);
 }
 
-/** Makes an image known, with the names it gets; whoever had them loses them. Durable when it resolves. */
+/**
+ * Makes an image known, with the names it gets; whoever had them loses them. Durable when it resolves. `isTagged`: here, and not by the
+ * registry that it comes from, whose names Docker gives no time to.
+ */
 export async function addImage(
   engine: ImageEngine,
-  image: { configBytes: Buffer; manifests: Buffer[]; references: string[] },
+  image: { configBytes: Buffer; manifests: Buffer[]; references: string[]; isTagged: boolean },
 ): Promise<ImageRecord> {
   const config = parseImageConfig(image.configBytes);
   const missing = chainIdsOf(config.rootfs.diff_ids).find((chainId) => !engine.layers.has(chainId));
@@ -56,7 +59,7 @@ export async function addImage(
     config,
     manifests: [...new Set([...(known?.manifests ?? []), ...manifests])],
     parent: known?.parent,
-    lastTaggedNs: image.references.length > 0 ? String(nowNs()) : (known?.lastTaggedNs ?? "0"),
+    lastTaggedNs: image.isTagged ? String(nowNs()) : (known?.lastTaggedNs ?? "0"),
   };
   engine.store.change({ put: [record], refer: image.references.map((reference) => ({ reference, image: id })) });
   await engine.store.durable();

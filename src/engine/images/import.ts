@@ -32,7 +32,7 @@ export async function importImage(
     const diffId = await makeLayer(engine, archivePath, pin, signal);
     const configBytes = configOf(diffId, defaults, platform, request.message ?? "Imported from -");
     const references = reference === undefined ? [] : [fullReference(reference)];
-    const record = await addImage(engine, { configBytes, manifests: [], references });
+    const record = await addImage(engine, { configBytes, manifests: [], references, isTagged: references.length > 0 });
     engine.announce("import", record.id, reference === undefined ? record.id : familiarReference(reference), record.config);
     progress({ status: record.id });
     return engine.store.image(record);

@@ -78,7 +78,10 @@ async function pullOne(
   signal: AbortSignal,
 ): Promise<{ isNew: boolean; config: ImageConfig }> {
   const image = await findRemote(engine, session, reference, request, signal);
-  progress({ id: reference.digest ?? reference.tag ?? "", status: `Pulling from ${reference.path}` });
+  progress({
+    id: reference.digest === undefined ? (reference.tag ?? "") : fullReference(reference),
+    status: `Pulling from ${reference.path}`,
+  });
   const names = [...new Set([fullReference(reference), fullReference(withDigest(reference, image.digest))])];
   const isNew = engine.store.byReference(fullReference(reference)) !== image.config.digest;
   const isNamed = names.every((name) => engine.store.byReference(name) === image.config.digest);
@@ -91,7 +94,7 @@ async function pullOne(
     const configBytes =
       known === undefined ? await bringImage(engine, session, image, reference, pin, progress, signal) : await engine.blobs.read(known.id);
     failpoint("images.pull.layers");
-    known = await addImage(engine, { configBytes, manifests: image.manifests, references: names });
+    known = await addImage(engine, { configBytes, manifests: image.manifests, references: names, isTagged: false });
     engine.announce("pull", familiarReference(reference), familiarName(reference), known.config);
   }
   progress({ status: `Digest: ${image.digest}` });
