@@ -67,9 +67,14 @@ export function openSession(options: SessionOptions): RegistrySession {
       tls: host === registry.host ? tls : { ...tls, host, insecure: false },
       maxBytes: MAX_MANIFEST_BYTES,
     };
-    const what = `asking ${registry.host}`;
+    const job = { kind: "exchange", payload, what: `asking ${registry.host}`, heavy: false };
+    const answer = await options.children.run(job, signal).catch((error: unknown) => {
+      // Of what it does for others besides.
+      if (error instanceof ChildDiedError) return options.children.run(job, signal);
+      throw error;
+    });
     // What exchange.ts of the same build answers.
-    const response = (await options.children.run({ kind: "exchange", payload, what, heavy: false }, signal)) as SerializedResponse;
+    const response = answer as SerializedResponse;
     return { ...response, body: Buffer.from(response.body, "base64") };
   };
   const authorizerFor = (signal?: AbortSignal): Authorizer =>
@@ -192,8 +197,7 @@ async function withRetries(
       const response = await attempt();
       if (response.status < 500 || tries === MAX_ATTEMPTS) return response;
     } catch (error) {
-      const isWorthIt = isNetworkFailure(error) || error instanceof ChildDiedError;
-      if (!isWorthIt || tries === MAX_ATTEMPTS) throw error;
+      if (!isNetworkFailure(error) || tries === MAX_ATTEMPTS) throw error;
     }
     await sleep(pauseMs, undefined, signal ? { signal } : {});
   }
