@@ -2,7 +2,19 @@ import type { ImageConfig } from "./image-config.ts";
 import type { Platform } from "./platform.ts";
 
 /**
- * Images: a config, a list of layers, and the references that name it. An image's id is the digest of its config's bytes.
+ * Images: a config, a list of layers, and the references that name it.
+ *
+ * Words. The *id* of an image is the digest of its config's bytes. A layer has three names: its *digest* as the registry has it, packed;
+ * its *diffID*, unpacked; and its *chainID*, with all layers below it, which is what the store knows it by. A *manifest* lists an image's
+ * config and layers, an *index* the manifests for several platforms. A *reference* is *full* in the store and *familiar* to people.
+ *
+ * Invariants. What has a record has all of its layers and blobs; it gets the record last and loses it first. Layers and blobs that nobody
+ * names are deleted, unless an operation under way holds them (`pin`). Nothing is told to be there before it is durable.
+ *
+ * State. Records and references are rows of state.db, with a copy in memory (image-store.ts). Layers are the layer driver's, the exact bytes
+ * of configs and manifests are blobs. Downloads grow in content/partial, and stay there only when they were stopped or cut off.
+ *
+ * Whatever comes from strangers is read in a child process (bin/tsubo-unpack.ts): registries' answers, and the archives they send.
  */
 export interface Images {
   /** By reference, id or unambiguous id prefix; `notFound` with Docker's words (`No such image: x:latest`). */
