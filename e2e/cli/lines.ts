@@ -82,6 +82,9 @@ const containerReads = [
   "$CLI exec nope true",
   "$CLI exec -t box tty",
   "echo hi | $CLI exec -i box cat",
+  "$CLI exec -i box cat </dev/null",
+  "$CLI run -i --rm busybox cat </dev/null",
+  ": | $CLI run -i --rm busybox wc -c",
   "$CLI attach made",
   "$CLI attach nope",
 ];

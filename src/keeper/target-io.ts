@@ -67,6 +67,8 @@ export class TargetIo {
     };
     socket.on("data", take);
     if (this.#options.stdinOnce && !this.#options.tty) {
+      // It may have ended while it waited for its target: `: | docker run -i`.
+      if (socket.readableEnded) input.end();
       socket.on("end", () => input.end());
       socket.on("close", () => input.end());
     }
