@@ -1,6 +1,8 @@
 import { createHash } from "node:crypto";
 import { gzipSync } from "node:zlib";
 
+import { tar } from "../../src/testing/tar.ts";
+
 /** An image as a registry has it: a manifest and the blobs that it names. Any part may be made wrong. */
 export interface TestImage {
   manifest: Document;
@@ -96,3 +98,26 @@ function descriptor({ mediaType, digest, bytes }: Document): { mediaType: string
 function blob(bytes: Buffer): Blob {
   return { digest: digestOf(bytes), bytes };
 }
+
+/** The same bytes at each run, and none that gzip makes smaller. */
+export function incompressible(bytes: number): Buffer {
+  const random = dice();
+  return Buffer.from(Array.from({ length: bytes }, () => random(65_536) >> 8));
+}
+
+/** The same numbers at each run, each below what is asked. */
+export function dice(): (below: number) => number {
+  let state = 1;
+  return (below) => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return (state >>> 8) % below;
+  };
+}
+
+export const FILE = tar({ name: "file", content: "content" });
+/** The first layer of IMAGE. */
+export const FIRST_TAR = tar({ name: "etc", type: "directory" }, { name: "etc/one", content: "1" });
+/** Two layers, the second of a size worth breaking off. */
+export const IMAGE = makeImage([FIRST_TAR, tar({ name: "big", content: incompressible(300_000) })]);
+// As many as were given.
+export const [FIRST, BIG] = IMAGE.layers as [Blob, Blob];

@@ -116,3 +116,27 @@ export function sendBlob(request: SeenRequest, response: ServerResponse, bytes: 
   response.writeHead(from > 0 ? 206 : 200, { "content-length": bytes.length - from, ...range });
   response.end(bytes.subarray(from));
 }
+
+/** Answers for one blob. */
+export function onBlob(blob: Blob, answer: (request: SeenRequest, response: ServerResponse) => void): Script {
+  return (request, response) => {
+    if (!request.path.endsWith(blob.digest)) return false;
+    answer(request, response);
+    return true;
+  };
+}
+
+/** Answers for every manifest. */
+export function onManifest(answer: (request: SeenRequest, response: ServerResponse) => void): Script {
+  return (request, response) => {
+    if (!request.path.includes("/manifests/")) return false;
+    answer(request, response);
+    return true;
+  };
+}
+
+/** Says that all of it comes, and ends the connection after some. */
+export function breakOff(response: ServerResponse, whole: Blob, bytes: Buffer): void {
+  response.writeHead(200, { "content-length": whole.bytes.length });
+  response.write(bytes, () => response.destroy());
+}
