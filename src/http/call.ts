@@ -47,7 +47,7 @@ export interface Output {
 export const json = (value: unknown, status = 200): Answer => ({ kind: "json", status, value });
 export const noContent: Answer = { kind: "empty", status: 204 };
 
-/** A row of the table of routes. `docs/api.md` is made from it. */
+/** A row of the table of routes. */
 export interface Route {
   method: "GET" | "HEAD" | "POST" | "PUT" | "DELETE" | "OPTIONS";
   /** `/images/{name:.*}/json`: `{name:.*}` also takes slashes, `{name}` does not. */

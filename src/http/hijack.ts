@@ -75,7 +75,7 @@ function joinStreams(socket: Socket, stream: Duplex, signal: AbortSignal): void 
 export function takeSocket(request: IncomingMessage, response: ServerResponse): void {
   const { socket } = request;
   response.detachSocket(socket);
-  // There is no public way (as of Node 24); http.test.ts pins that this one works. Without it stdin would be parsed as the next request.
+  // There is no public way (as of Node 24); hijack.test.ts pins that this one works. Without it stdin would be parsed as the next request.
   const { parser } = socket as Socket & { parser?: { unconsume(): void; remove(): void } | null };
   parser?.unconsume();
   parser?.remove();

@@ -3,8 +3,7 @@
  *
  * The engine asks a driver for *snapshots* and never assumes that one is a folder: an image layer is committed under its chainID
  * (image-spec, "Layer ChainID") and never changes; a container's writable layer is prepared on top of one, mounted for as long as the
- * container runs, and removed with it. `overlay` is the only driver for now; another one implements this interface and passes the same
- * contract suite (`e2e/layer-driver-contract.ts`).
+ * container runs, and removed with it. `overlay` is the only driver for now; another one implements this interface.
  *
  * A *staged* layer is one that is being filled: private, unknown to everybody else, deleted at start-up when a crash left it.
  */

@@ -6,7 +6,7 @@ import type { NetworkRecord } from "./network-records.ts";
  * The rules of the firewall and the elements that networks and published ports put into its sets: pure text.
  *
  * Rules are the same for every daemon and never change while it runs. A network is a handful of elements, a published port is one. The
- * packet matrix in `e2e/network.e2e.ts` shows what each rule is for: without them two thirds of its checks fail.
+ * packet matrix in `e2e/network-packets.e2e.ts` shows what each rule is for: without them two thirds of its checks fail.
  */
 export const DECLARATIONS: readonly string[] = [
   "set bridges { type ifname; }", //                                       all our bridges
