@@ -1,4 +1,4 @@
-import { warn } from "../output/print.ts";
+import { isTerminal, warn } from "../output/print.ts";
 import type { Client } from "./client.ts";
 
 /**
@@ -24,8 +24,10 @@ export function makeRaw(): () => void {
 
 /** Height and width of the terminal on standard output; zeros when it is none. */
 export function terminalSize(): readonly [height: number, width: number] {
-  const { columns, rows, isTTY } = process.stdout;
-  return isTTY ? [rows, columns] : [0, 0];
+  // process.stdout takes 2 ms to make.
+  if (!isTerminal(1)) return [0, 0];
+  const { columns, rows } = process.stdout;
+  return [rows, columns];
 }
 
 /**
