@@ -3,6 +3,7 @@ import path from "node:path";
 
 import { EngineError } from "../base/errors.ts";
 import type { RuntimeChoice } from "../keeper/keeper.ts";
+import type { HostFacts } from "../kernel/host.ts";
 import type { DaemonConfig } from "./daemon-config/daemon-config.ts";
 
 /** The programs of the host that containers need, looked for once at start-up. */
@@ -12,14 +13,15 @@ const RUNTIMES = ["crun", "runc"];
 const INITS = ["tini-static", "catatonit", "tini", "docker-init"];
 const FOLDERS = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin", "/usr/libexec", "/usr/libexec/podman"];
 
-export function findRuntimes(config: DaemonConfig): { runtimes: Map<string, RuntimeChoice>; defaultRuntime: string } {
+export function findRuntimes(config: DaemonConfig, host: HostFacts): { runtimes: Map<string, RuntimeChoice>; defaultRuntime: string } {
   const runtimes = new Map<string, RuntimeChoice>();
   for (const name of RUNTIMES) {
     const file = findProgram(name);
     if (file !== undefined) runtimes.set(name, { name, path: file, args: [] });
   }
   for (const [name, runtime] of config.runtimes) runtimes.set(name, runtime);
-  const defaultRuntime = config.defaultRuntime ?? RUNTIMES.find((name) => runtimes.has(name)) ?? [...runtimes.keys()][0];
+  const preferred = crunRefuses(host) ? RUNTIMES.toReversed() : RUNTIMES;
+  const defaultRuntime = config.defaultRuntime ?? preferred.find((name) => runtimes.has(name)) ?? [...runtimes.keys()][0];
   if (defaultRuntime === undefined) {
     throw new EngineError("system", `no OCI runtime found: install one (apt-get install ${RUNTIMES[0]}) or name one with --add-runtime`);
   }
@@ -33,6 +35,15 @@ export function findRuntimes(config: DaemonConfig): { runtimes: Map<string, Runt
   const runc = runtimes.get("runc") ?? runtimes.get(defaultRuntime);
   if (runc !== undefined && !runtimes.has("io.containerd.runc.v2")) runtimes.set("io.containerd.runc.v2", runc);
   return { runtimes, defaultRuntime };
+}
+
+/**
+ * Hosts that crun starts no container on: a hybrid one whose v2 side has controllers, and on v2 one where the limit of locked memory cannot
+ * be raised, which crun does for its device filter (seen with 1.8.1).
+ */
+function crunRefuses({ cgroups, capabilities }: HostFacts): boolean {
+  if (cgroups.mode === "hybrid") return (cgroups.unified?.controllers.size ?? 0) > 0;
+  return cgroups.mode === "v2" && !capabilities.has("CAP_SYS_RESOURCE");
 }
 
 /** An init program that `--init` puts into containers; undefined where none is installed. */

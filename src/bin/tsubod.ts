@@ -15,7 +15,7 @@ import { openHttp } from "../http/server.ts";
 import { openKeeper } from "../keeper/client.ts";
 import { ensureCrunCanRun, readCgroupLayout } from "../kernel/cgroup-layout.ts";
 import { lockFile } from "../kernel/file-lock.ts";
-import { readHostFacts } from "../kernel/host.ts";
+import { readHostFacts, type HostFacts } from "../kernel/host.ts";
 import { openDatabase } from "../store/database.ts";
 import { openOverlayDriver } from "../store/overlay-driver.ts";
 import { ensureRoots, paths, type Roots } from "../store/roots.ts";
@@ -62,7 +62,7 @@ async function openDaemon(config: DaemonConfig, log: Log): Promise<AsyncDisposab
   opened.defer(() => rmSync(config.pidFile, { force: true }));
 
   const host = readHostFacts(await ensureCrunCanRun(readCgroupLayout()));
-  const settings = settingsOf(config);
+  const settings = settingsOf(config, host);
   const database = openDatabase(paths.database(roots));
   opened.defer(() => database.close());
   const events = openEvents((error) => log.error({ error: messageOf(error) }, "a listener of events failed"));
@@ -138,9 +138,9 @@ async function openDaemon(config: DaemonConfig, log: Log): Promise<AsyncDisposab
   return { stopped: stopSignal(), [Symbol.asyncDispose]: () => closing.disposeAsync() };
 }
 
-function settingsOf(config: DaemonConfig): ContainerSettings {
+function settingsOf(config: DaemonConfig, host: HostFacts): ContainerSettings {
   return {
-    ...findRuntimes(config),
+    ...findRuntimes(config, host),
     cgroupParent: config.containers.cgroupParent ?? defaultCgroupParent(config.roots),
     defaults: config.containers,
     logs: config.logs,

@@ -62,6 +62,8 @@ export interface TestDaemonOptions {
   flags?: string[];
   /** A network namespace of its own with only `lo`: nothing inside is seen from the test process, use `run`. */
   privateNetwork?: boolean;
+  /** The daemon sees a host with cgroup v2 only, in a mount namespace of its own; of the controllers those that v1 has left over. */
+  cgroup2?: boolean;
   /** Extra environment, such as TSUBO_FAILPOINTS. */
   env?: Record<string, string>;
 }
@@ -70,6 +72,18 @@ const START_TIMEOUT_MS = 30_000;
 const STOP_TIMEOUT_MS = 30_000;
 /** Background deletions and umounts may take this long before what is still there counts as left behind. */
 const SETTLE_MS = 5_000;
+
+const SEE_CGROUP2_ONLY = [
+  "unshare",
+  "--mount",
+  "--propagation",
+  "private",
+  "--",
+  "sh",
+  "-ec",
+  'umount -R -l /sys/fs/cgroup; mount -t cgroup2 cgroup2 /sys/fs/cgroup; exec "$@"',
+  "sh",
+];
 
 const projectRoot = path.resolve(import.meta.dirname, "../..");
 let daemonsMade = 0;
@@ -116,6 +130,7 @@ export async function openTestDaemon(options: TestDaemonOptions = {}): Promise<T
       if (isAlive(child)) throw new Error("the daemon runs already");
       const command = [
         ...enter,
+        ...(options.cgroup2 ? SEE_CGROUP2_ONLY : []),
         daemon.pathOf("tsubod"),
         `--data-root=${roots.data}`,
         `--exec-root=${roots.exec}`,
