@@ -31,17 +31,20 @@ export async function main(input: readonly string[]): Promise<void> {
 }
 
 const USAGE_FAILURE = 125;
+/** `-D`. */
+let debug = false;
 
 function report(error: unknown): never {
   const message = error instanceof Error ? error.message : String(error);
   if (message !== "") warn(message);
-  if (!(error instanceof CommandFailure) && error instanceof Error && (error instanceof TypeError || process.argv.includes("-D")))
-    warn(error.stack ?? "");
+  // A TypeError is a slip of ours: where it happened is what is asked for in a report.
+  if (error instanceof Error && !(error instanceof CommandFailure) && (debug || error instanceof TypeError)) warn(error.stack ?? "");
   process.exit(error instanceof CommandFailure ? error.exitCode : 1);
 }
 
 async function execute(input: readonly string[]): Promise<number | undefined | void> {
   const globals = parseGlobals(input);
+  debug = globals.flags.boolean("debug");
   const words = globals.positional;
   if (globals.flags.boolean("version")) {
     printLine(`Tsubo version ${VERSION}, build ${BUILD}`);
@@ -50,7 +53,13 @@ async function execute(input: readonly string[]): Promise<number | undefined | v
   if (words[0] === "help") return showHelp(words.slice(1));
   if (words[0] === undefined || globals.help) return showHelp(words.slice(0, 2));
   const found = findCommand(words);
-  if (found === undefined) return unknownCommand(words);
+  if (found === undefined) {
+    const [word, second, ...more] = words;
+    if (more.length === 0 && (second === undefined || second === "--help" || second === "-h") && groups.some(({ name }) => name === word))
+      return showHelp([word ?? ""]);
+    const { unknownCommand } = await import("./unknown-command.ts");
+    throw unknownCommand(words, hostOf(globals.flags).url);
+  }
 
   const { command } = await found.entry.load();
   const parsed = parseFor(found.path, command, words.slice(found.rest));
@@ -64,7 +73,7 @@ async function execute(input: readonly string[]): Promise<number | undefined | v
   const config = readConfigFile(globals.flags.text("config"), warn);
   const client = openLazily(() => openClient(hostOf(globals.flags), config.httpHeaders));
   await checkVersions(command, parsed.flags, client);
-  return command.run({ flags: parsed.flags, args: parsed.positional, path: found.path, config, client });
+  return command.run({ flags: parsed.flags, args: parsed.positional, path: found.path, debug, config, client });
 }
 
 function parseGlobals(input: readonly string[]): ReturnType<typeof parseArguments> {
@@ -172,31 +181,4 @@ async function showHelp(words: readonly string[]): Promise<number> {
     throw new CommandFailure(`unknown help topic: ${words.slice(known).join(" ")}`);
   }
   return 0;
-}
-
-async function unknownCommand(words: readonly string[]): Promise<number> {
-  const { firstWords, groupHelp, nearest } = await import("./help.ts");
-  const { placesIn } = await import("./commands.ts");
-  const [word = "", second] = words;
-  const isGroup = groups.some(({ name }) => name === word);
-  if (isGroup && (second === undefined || second === "--help" || second === "-h")) {
-    printLine(groupHelp(word));
-    return 0;
-  }
-  const known = isGroup ? placesIn(word).map(({ name }) => name) : firstWords();
-  const near = nearest(isGroup ? (second ?? "") : word, known);
-  const hint =
-    near.length === 0 ? "" : `\n\nDid you mean ${near.map((each) => `'${PROGRAM} ${isGroup ? `${word} ` : ""}${each}'`).join(" or ")}?`;
-  if (isGroup && second?.startsWith("-")) {
-    throw new CommandFailure(
-      `unknown flag: ${second}\n\nUsage:  ${PROGRAM} ${word}\n\nRun '${PROGRAM} ${word} --help' for more information`,
-      USAGE_FAILURE,
-    );
-  }
-  if (isGroup) {
-    throw new CommandFailure(
-      `${PROGRAM}: unknown command: ${PROGRAM} ${word} ${second}${hint}\n\nUsage:  ${PROGRAM} ${word}\n\nRun '${PROGRAM} ${word} --help' for more information`,
-    );
-  }
-  throw new CommandFailure(`${PROGRAM}: unknown command: ${PROGRAM} ${word}${hint}\n\nRun '${PROGRAM} --help' for more information`);
 }

@@ -28,6 +28,8 @@ export type Call = {
   readonly args: readonly string[];
   /** `tsubo run`, as it was called. */
   readonly path: string;
+  /** `-D` was given. */
+  readonly debug: boolean;
   readonly client: Client;
   readonly config: ConfigFile;
 };

@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { parseArguments } from "./arguments.ts";
 import { commands, findCommand, groups, type CommandEntry } from "./commands.ts";
 import { globalFlags } from "./global-flags.ts";
+import { notYet, unknownCommand } from "./unknown-command.ts";
 import { commandHelp, groupHelp, programHelp } from "./help.ts";
 
 /** Every command, with its file loaded. */
@@ -56,6 +57,23 @@ test("overviews name every command once, in lines that fit a terminal of 80 colu
   // An example is one line, to be copied.
   const long = texts.flatMap((text) => text.split("\n")).filter((line) => line.length > 80 && !line.startsWith("  tsubo "));
   expect(long).toEqual([]);
+});
+
+test("what is said to be not here yet is not here", () => {
+  const places = commands.flatMap((entry) => entry.places);
+  expect([...notYet].filter((place) => places.includes(place) || groups.some(({ name }) => name === place))).toEqual([]);
+});
+
+test.each([
+  ["frob", /^tsubo: unknown command: tsubo frob\n\nRun 'tsubo --help' for more information$/],
+  ["imagse", /\n\nDid you mean .*'tsubo images'/],
+  [
+    "container sart",
+    /^tsubo: unknown command: tsubo container sart\n\nDid you mean 'tsubo container start'\?\n\nUsage:  tsubo container\n/,
+  ],
+  ["push x", /\n\nIt is not here yet\. The stock client does it on the same engine: docker -H unix:\/\/\/x\.sock push\n/],
+])("%s is answered with a way on", (line, message) => {
+  expect(unknownCommand(line.split(" "), "unix:///x.sock").message).toMatch(message);
 });
 
 test("global flags have names of their own", () => {

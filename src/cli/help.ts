@@ -81,14 +81,15 @@ export function usageLine(path: string, command: Command): string {
   return `${PROGRAM} ${path}${command.usage === "" ? "" : ` ${command.usage}`}`;
 }
 
-/** The known word nearest to `word`, for "did you mean": at most two letters off, or one that begins with it. */
+/** The known words nearest to `word`, for "did you mean": at most two letters off, or those that begin with it. */
 export function nearest(word: string, known: readonly string[]): string[] {
   const limit = word.length <= 3 ? 1 : 2;
   const scored = known
     .map((each) => ({ each, distance: each.startsWith(word) ? 0 : editDistance(word, each) }))
     .filter(({ distance }) => distance <= limit);
+  const best = Math.min(...scored.map(({ distance }) => distance));
   return scored
-    .sort((a, b) => a.distance - b.distance)
+    .filter(({ distance }) => distance === best)
     .map(({ each }) => each)
     .slice(0, 3);
 }

@@ -16,11 +16,11 @@ export const command: Command = {
   arguments: { min: 0, max: 0 },
   flags: [inspectFormatFlag],
   examples: [["info --format '{{.Driver}} {{.CgroupVersion}}'", "two facts"]],
-  async run({ client, config, flags }) {
+  async run({ client, config, flags, debug }) {
     const format = flags.text("format");
     const template = format === "" ? undefined : compileOne(format === "json" ? "{{json .}}" : format);
     const ours = {
-      Debug: process.argv.includes("-D") || process.argv.includes("--debug"),
+      Debug: debug,
       Platform: { Name: "Tsubo" },
       Version: VERSION,
       DefaultAPIVersion: API_VERSION,
@@ -49,7 +49,7 @@ export const command: Command = {
     } else {
       printLine(`Client: Tsubo\n Version:    ${VERSION}\n Context:    default\n Debug Mode: ${ours.Debug}\n\nServer:`);
       if (info !== undefined) {
-        print(infoText(info, { user: userOf(config.auths[HUB_SERVER]?.auth ?? ""), debug: ours.Debug }));
+        print(infoText(info, { user: userOf(config.auths[HUB_SERVER]?.auth ?? ""), debug }));
         for (const warning of info.Warnings ?? []) warn(warning);
       }
     }
