@@ -51,6 +51,8 @@ class OverlayDriver implements LayerDriver {
   readonly #trash;
   readonly #sync;
   readonly #locks = new KeyedLock();
+  /** The rows of `layers`, changed together with them. */
+  readonly #layers: Map<string, LayerRow>;
   /** Upper folder → where it is mounted, as far as we know. */
   readonly #mounted = new Map<string, string>();
   /** Folders of layers being filled. */
@@ -60,6 +62,7 @@ class OverlayDriver implements LayerDriver {
     this.#database = options.database;
     this.#roots = options.roots;
     this.#log = options.log;
+    this.#layers = readRows(options.database);
     this.#trash = openTrash(paths.layersTrash(options.roots), (error) => options.log.warn({ err: error }, "emptying the layers' trash"));
     this.#sync = groupedCalls(() => syncFileSystem(paths.layers(options.roots)));
     for (const mount of readMounts()) {
@@ -70,31 +73,23 @@ class OverlayDriver implements LayerDriver {
 
   /** Throws away what an earlier daemon left half done: folders that no row names. */
   async sweep(): Promise<void> {
-    const known = new Set(
-      this.#database.sql
-        .prepare("SELECT folder FROM layers")
-        .all()
-        .map((row) => String(row["folder"])),
-    );
+    const known = new Set([...this.#layers.values()].map(({ folder }) => folder));
     for (const name of await readdir(paths.layers(this.#roots))) {
       if (!known.has(name)) await this.#trash.discard(path.join(paths.layers(this.#roots), name));
     }
   }
 
   has(chainId: string): boolean {
-    return this.#row(chainId) !== undefined;
+    return this.#layers.has(chainId);
   }
 
   describe(chainId: string): { parent: string | undefined; diffId: string; bytes: number } | undefined {
-    const row = this.#row(chainId);
+    const row = this.#layers.get(chainId);
     return row && { parent: row.parent, diffId: row.diffId, bytes: row.bytes };
   }
 
   list(): string[] {
-    return this.#database.sql
-      .prepare("SELECT chain_id FROM layers")
-      .all()
-      .map((row) => String(row["chain_id"]));
+    return [...this.#layers.keys()];
   }
 
   isBeingFilled(folderName: string): boolean {
@@ -121,19 +116,17 @@ class OverlayDriver implements LayerDriver {
   async commit(layers: FinishedLayer[]): Promise<void> {
     await this.#sync();
     failpoint("layers.commit.synced");
-    this.#database.write((sql) => {
-      const insert = sql.prepare(
-        "INSERT INTO layers (chain_id, parent, diff_id, folder, bytes) VALUES (?, ?, ?, ?, ?) ON CONFLICT (chain_id) DO NOTHING",
-      );
-      for (const layer of layers) {
-        const name = path.basename(path.dirname(layer.staged.folder));
-        insert.run(layer.chainId, layer.parent ?? null, layer.diffId, name, layer.bytes);
-      }
+    const added = layers.filter(({ chainId }) => !this.#layers.has(chainId));
+    const rows = added.map(({ chainId, parent, diffId, bytes, staged }) => {
+      return { chainId, parent, diffId, bytes, folder: path.basename(path.dirname(staged.folder)) };
     });
+    this.#database.write((sql) => {
+      const insert = sql.prepare("INSERT INTO layers (chain_id, parent, diff_id, folder, bytes) VALUES (?, ?, ?, ?, ?)");
+      for (const { chainId, parent, diffId, folder, bytes } of rows) insert.run(chainId, parent ?? null, diffId, folder, bytes);
+    });
+    for (const { chainId, ...row } of rows) this.#layers.set(chainId, row);
     // A folder that a row names is no longer ours to throw away, whatever fails from here on.
-    for (const layer of layers) {
-      if (this.#folders(layer.chainId)[0] === layer.staged.folder) this.#staging.delete(layer.staged.folder);
-    }
+    for (const { staged } of added) this.#staging.delete(staged.folder);
     failpoint("layers.commit.written");
     await this.#database.durable();
   }
@@ -160,6 +153,7 @@ class OverlayDriver implements LayerDriver {
         if (typeof folder === "string") removed.push({ chainId, folder });
       }
     });
+    for (const { chainId } of removed) this.#layers.delete(chainId);
     // The row must be gone for good before its folder is: a row without a folder would be a broken layer.
     await this.#database.durable();
     await retry(DISCARD_PAUSES_MS, async () => {
@@ -234,25 +228,31 @@ class OverlayDriver implements LayerDriver {
   #folders(chainId: string): string[] {
     const folders: string[] = [];
     for (let next: string | undefined = chainId; next !== undefined;) {
-      const row = this.#row(next);
+      const row = this.#layers.get(next);
       if (row === undefined) throw new EngineError("system", `layer ${next} is not in the store`);
       folders.push(path.join(paths.layers(this.#roots), row.folder, "diff"));
       next = row.parent;
     }
     return folders;
   }
+}
 
-  #row(chainId: string): { parent: string | undefined; diffId: string; folder: string; bytes: number } | undefined {
-    const row = this.#database.sql.prepare("SELECT parent, diff_id, folder, bytes FROM layers WHERE chain_id = ?").get(chainId);
-    if (row === undefined) return undefined;
-    const parent = row["parent"];
-    return {
-      parent: typeof parent === "string" ? parent : undefined,
-      diffId: String(row["diff_id"]),
-      folder: String(row["folder"]),
-      bytes: Number(row["bytes"]),
-    };
-  }
+interface LayerRow {
+  parent: string | undefined;
+  diffId: string;
+  /** Below `layers/`. */
+  folder: string;
+  bytes: number;
+}
+
+function readRows(database: Database): Map<string, LayerRow> {
+  const rows = database.sql.prepare("SELECT chain_id, parent, diff_id, folder, bytes FROM layers").all();
+  return new Map(
+    rows.map(({ chain_id: chainId, parent, diff_id: diffId, folder, bytes }) => [
+      String(chainId),
+      { parent: typeof parent === "string" ? parent : undefined, diffId: String(diffId), folder: String(folder), bytes: Number(bytes) },
+    ]),
+  );
 }
 
 /** Makes a folder with the owner and mode of the one it will lie over: an overlay's root shows those of its topmost folder. */
