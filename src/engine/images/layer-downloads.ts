@@ -66,10 +66,24 @@ export function openLayerDownloads(engine: Engine): LayerDownloads {
     if (shared.get(digest) === download) shared.delete(digest);
   };
 
-  /** `before` has not let go of the same file yet. */
-  const begin = (request: LayerRequest, before: Shared | undefined): Shared => {
+  const startOf = (digest: string): Shared => {
     const giveUp = new AbortController();
     const download: Shared = { users: new Set(), giveUp, done: Promise.resolve(), bytes: 0, isOver: false, keep: true };
+    shared.set(digest, download);
+    return download;
+  };
+
+  /** Whoever wants it meanwhile begins anew, when the file is gone. */
+  const deleteFile = async (digest: string, download: Shared): Promise<void> => {
+    download.isOver = true;
+    download.done = rm(engine.blobs.partialPath(digest), { force: true });
+    await download.done.finally(() => forget(digest, download));
+  };
+
+  /** `before` has not let go of the same file yet. */
+  const begin = (request: LayerRequest, before: Shared | undefined): Shared => {
+    const download = startOf(request.layer.digest);
+    const { giveUp } = download;
     const tell = {
       bytes: (bytes: number): void => {
         download.bytes = bytes;
@@ -96,13 +110,22 @@ export function openLayerDownloads(engine: Engine): LayerDownloads {
     return download.users.size === 0 && shared.get(digest) === download;
   };
 
+  /** It may have come to its end at this very moment: then nobody else forgets it. */
+  const abandon = (digest: string, download: Shared): void => {
+    download.giveUp.abort(new EngineError("system", "canceled"));
+    download.done.then(
+      () => forget(digest, download),
+      () => undefined,
+    );
+  };
+
   return {
     inUse: () => new Set(shared.keys()),
     async discard(digest) {
       const known = shared.get(digest);
       if (known !== undefined && known.users.size > 0) return;
       await known?.done.catch(() => undefined);
-      if (!shared.has(digest)) await rm(engine.blobs.partialPath(digest), { force: true });
+      if (!shared.has(digest)) await deleteFile(digest, startOf(digest));
     },
     async fetch(request, signal) {
       const { digest } = request.layer;
@@ -111,13 +134,12 @@ export function openLayerDownloads(engine: Engine): LayerDownloads {
         const known = shared.get(digest);
         const isJoining = known !== undefined && !known.isOver && !known.giveUp.signal.aborted;
         const download = isJoining ? known : begin(request, known);
-        shared.set(digest, download);
         download.users.add(request);
         if (download.bytes > 0) request.onBytes(download.bytes);
         try {
           await orAbort(download.done, signal);
         } catch (error) {
-          if (leave(digest, download, request)) download.giveUp.abort(new EngineError("system", "canceled"));
+          if (leave(digest, download, request)) abandon(digest, download);
           signal.throwIfAborted();
           if (isJoining) continue;
           throw error;
@@ -129,10 +151,8 @@ export function openLayerDownloads(engine: Engine): LayerDownloads {
             // Whoever unpacked it has made it needless.
             download.keep &&= keep;
             if (!leave(digest, download, request)) return;
-            // Whoever wants it now begins anew, when the file is gone.
-            download.isOver = true;
-            download.done = download.keep ? Promise.resolve() : rm(path, { force: true });
-            await download.done.finally(() => forget(digest, download));
+            if (download.keep) forget(digest, download);
+            else await deleteFile(digest, download);
           },
         };
       }

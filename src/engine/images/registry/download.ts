@@ -140,6 +140,10 @@ async function get(
   const options = { url, tls: request.tls, userAgent: USER_AGENT, timeoutMs: request.stallTimeoutMs };
   const connection = await openConnection({ ...options, receive: (bytes) => receive(bytes) }, signal);
   const { socket } = connection;
+  if (signal.aborted) {
+    socket.destroy();
+    throw signal.reason;
+  }
   return new Promise((resolve, reject) => {
     let head: ResponseHead | undefined;
     let errorBody = "";
