@@ -14,8 +14,8 @@ export interface Call {
   readonly query: Query;
   readonly headers: IncomingHttpHeaders;
   readonly body: Body;
-  /** The client asked to have the connection for itself (`Upgrade`). */
-  readonly upgrades: boolean;
+  /** The client asked to have the connection for itself (`Upgrade`), and it can be given away. */
+  readonly isRaw: boolean;
   /** Aborted when the client is gone or the daemon stops. */
   readonly signal: AbortSignal;
 }
@@ -32,7 +32,7 @@ export type Answer =
   | { kind: "stream"; contentType: string; write: (output: Output) => Promise<void> }
   /** The connection itself becomes the stdio of a container or exec. */
   | { kind: "session"; contentType: string; stream: Duplex }
-  /** The connection is given to another process, with the answer's head for it to write. Only where the client `upgrades`. */
+  /** The connection is given to another process, with the answer's head for it to write. Only where the call's connection `isRaw`. */
   | { kind: "handOver"; contentType: string; handOver: HandOver };
 
 export interface Output {

@@ -4,6 +4,7 @@ import type { Socket } from "node:net";
 import { API_VERSION, NEWEST, OLDEST, parseApiVersion } from "../api/versions.ts";
 import { EngineError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
+import { descriptorOf } from "../base/socket-descriptor.ts";
 import { ClientGone, writeAnswer, writeError } from "./answer.ts";
 import { openBody } from "./body.ts";
 import type { Call, Route } from "./call.ts";
@@ -151,7 +152,7 @@ async function serve(serving: Serving, request: IncomingMessage, response: Serve
       query: parseQuery(target.query),
       headers: request.headers,
       body: openBody(request, source),
-      upgrades: head !== undefined,
+      isRaw: head !== undefined && descriptorOf(socket) !== undefined,
       signal,
     };
     const answer = await found.route.handle(call);

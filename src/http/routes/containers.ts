@@ -219,7 +219,7 @@ function takesBytes(userAgent: string | undefined): boolean {
   return /^(Docker|Tsubo)-Client\b/.test(userAgent ?? "");
 }
 
-async function attach(containers: Containers, { name, query, version, upgrades }: Call): Promise<Answer> {
+async function attach(containers: Containers, { name, query, version, isRaw }: Call): Promise<Answer> {
   const session = await containers.attach(name, {
     logs: query.flag("logs"),
     stream: query.flag("stream"),
@@ -227,7 +227,7 @@ async function attach(containers: Containers, { name, query, version, upgrades }
     stdout: query.flag("stdout"),
     stderr: query.flag("stderr"),
     detachKeys: query.text("detachKeys"),
-    canHandOver: upgrades,
+    canHandOver: isRaw,
   });
   return answerOf(session, streamType(session.tty, version));
 }

@@ -29,7 +29,7 @@ async function create(containers: Containers, { name, body, version }: Call): Pr
   return json(await containers.execCreate(name, version < 1042 ? { ...config, ConsoleSize: undefined } : config), 201);
 }
 
-async function start(containers: Containers, { name, body, version, upgrades }: Call): Promise<Answer> {
+async function start(containers: Containers, { name, body, version, isRaw }: Call): Promise<Answer> {
   const options = await body.json(execStart);
   containers.execInspect(name);
   // There is no console without a tty.
@@ -40,7 +40,7 @@ async function start(containers: Containers, { name, body, version, upgrades }: 
   }
   const contentType = streamType(options.Tty, version);
   try {
-    const session = await containers.execStart(name, { ...options, canHandOver: upgrades });
+    const session = await containers.execStart(name, { ...options, canHandOver: isRaw });
     return session === undefined
       ? { kind: "session", contentType, stream: messageStream("", options.Tty) }
       : answerOf(session, contentType);
