@@ -264,6 +264,15 @@ export const mistakes = [
   "$CLI container prune -f --filter foo=bar",
   "$CLI container prune --filter foo",
   "echo n | $CLI container prune",
+  // An engine from before these flags.
+  ...[
+    "run --platform linux/amd64 busybox",
+    "exec -e A=b -w / box true",
+    "logs --until 1s x",
+    "create --gpus all x",
+    "rmi --platform linux x",
+  ].map((call) => `DOCKER_API_VERSION=1.24 $CLI ${call}`),
+  ...["1.99", "foo"].map((version) => `DOCKER_API_VERSION=${version} $CLI images`),
   ...["ps", "events", "stop a", "run busybox", "inspect a", "info -f '{{.ID}}'"].map((call) => `$CLI -H unix:///nosuch.sock ${call}`),
 ];
 

@@ -21,6 +21,7 @@ export const command: Command = {
       value: "list",
       usage: "Environment variable (NAME=value, or NAME for the value it has here)",
       check: checkVariable,
+      since: "1.25",
     },
     { name: "env-file", kind: "list", value: "list", usage: "File of environment variables, one a line" },
     { name: "interactive", short: "i", kind: "boolean", usage: "Keep standard input open" },

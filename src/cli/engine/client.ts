@@ -130,9 +130,10 @@ function open({ address }: Host): Socket {
   });
 }
 
-/** Compares versions such as `1.9` and `1.41`. */
+/** Compares versions such as `1.9` and `1.41`; what is no number is older than any. */
 export function compareVersions(a: string, b: string): number {
-  const [x, y] = [a.split(".").map(Number), b.split(".").map(Number)];
+  const numbers = (version: string): number[] => version.split(".").map((part) => Number(part) || 0);
+  const [x, y] = [numbers(a), numbers(b)];
   for (let i = 0; i < Math.max(x.length, y.length); i += 1) {
     const difference = (x[i] ?? 0) - (y[i] ?? 0);
     if (difference !== 0) return difference;

@@ -60,7 +60,7 @@ export const containerFlags: readonly Flag[] = [
   text("log-driver", "Where the output goes"),
   list("log-opt", "Option of the log driver (key=value)"),
   text("name", "Name of the container"),
-  text("platform", "Platform of the image, such as linux/arm64"),
+  text("platform", "Platform of the image, such as linux/arm64", { since: "1.32" }),
   text("pull", "When to pull the image: always, missing, never", { initial: "missing" }),
   flag("quiet", "No output while pulling", { short: "q" }),
   text("restart", "When to start it again: no, always, unless-stopped, on-failure[:max]", { initial: "no" }),
