@@ -1,9 +1,9 @@
 import { mkdirSync, writeFileSync } from "node:fs";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 
 import { tar, type Entry } from "../src/testing/tar.ts";
 import { useDaemon } from "./harness.ts";
-import { openPlace } from "./images/place.ts";
+import { usePlace } from "./images/place.ts";
 import { describeTree, differences } from "./images/tree.ts";
 
 /**
@@ -12,7 +12,7 @@ import { describeTree, differences } from "./images/tree.ts";
  */
 
 const daemon = useDaemon();
-const place = openPlace();
+const place = usePlace();
 const CANARY = place.file("canary");
 const UP = "../".repeat(30);
 
@@ -23,10 +23,6 @@ beforeAll(() => {
   writeFileSync(`${CANARY}/secret`, "secret", { mode: 0o600 });
   untouched = describeTree(place.folder, { times: "ns" });
 });
-afterAll(async () => {
-  await place[Symbol.asyncDispose]();
-});
-
 const link = (name: string, target: string): Entry => ({ name, type: "symlink", link: target });
 const folder = (name: string): Entry => ({ name, type: "directory", mode: 0o777 });
 const file = (name: string): Entry => ({ name, content: "evil" });

@@ -7,7 +7,7 @@ import type { Output } from "../src/testing/run.ts";
 import { tar } from "../src/testing/tar.ts";
 import { useDaemon } from "./harness.ts";
 import { makeImage } from "./images/image.ts";
-import { missingTools, openPlace } from "./images/place.ts";
+import { missingTools, usePlace } from "./images/place.ts";
 import { imageTags, pull, removeImages } from "./images/pulls.ts";
 import { openProxy } from "./images/proxy.ts";
 import { openScriptedRegistry, refuse, type Script, type ScriptedRegistry } from "./images/registry.ts";
@@ -15,7 +15,7 @@ import { openScriptedRegistry, refuse, type Script, type ScriptedRegistry } from
 /** Who is let in, who gets to see a password, and whose word is taken for it that a registry is the one it claims to be. */
 
 const daemon = useDaemon();
-const place = openPlace();
+const place = usePlace();
 let registry: ScriptedRegistry;
 /** A host that the registry names. */
 let other: ScriptedRegistry;
@@ -32,7 +32,6 @@ afterEach(async () => {
 afterAll(async () => {
   await registry.close();
   await other.close();
-  await place[Symbol.asyncDispose]();
 });
 
 const CERTIFICATES = "/etc/tsubo/certs.d";

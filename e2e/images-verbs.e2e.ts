@@ -1,12 +1,12 @@
 import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { gzipSync, zstdCompressSync } from "node:zlib";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { afterEach, beforeAll, describe, expect, test } from "vitest";
 
 import { openTestDaemon } from "../src/testing/daemon.ts";
 import { tar } from "../src/testing/tar.ts";
 import { useDaemon } from "./harness.ts";
 import { makeImage } from "./images/image.ts";
-import { openPlace } from "./images/place.ts";
+import { usePlace } from "./images/place.ts";
 import { imageTags, pull, removeImages } from "./images/pulls.ts";
 import { openScriptedRegistry } from "./images/registry.ts";
 import { describeTree, differences } from "./images/tree.ts";
@@ -14,14 +14,10 @@ import { describeTree, differences } from "./images/tree.ts";
 /** Images by what is typed: import, tag, list, inspect, remove; and a disk that is full. */
 
 const daemon = useDaemon();
-const place = openPlace();
+const place = usePlace();
 const docker = (...args: string[]): Promise<string> => daemon().dockerOk(...args);
 
 afterEach(() => removeImages(daemon()));
-afterAll(async () => {
-  await place[Symbol.asyncDispose]();
-});
-
 const ARCHIVE = tar({ name: "bin", type: "directory" }, { name: "bin/sh", mode: 0o755, content: readFileSync("/bin/busybox") });
 
 /** `docker import … -`, with the archive as standard input. */

@@ -2,7 +2,7 @@ import { writeFileSync } from "node:fs";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 
 import { useDaemon } from "./harness.ts";
-import { makeDebian, missingTools, openDebianRegistry, openPlace } from "./images/place.ts";
+import { makeDebian, missingTools, openDebianRegistry, usePlace } from "./images/place.ts";
 import { setAttributeOfPath } from "../src/kernel/file-attributes.ts";
 import { tar, type Entry } from "../src/testing/tar.ts";
 import { describeTree, differences } from "./images/tree.ts";
@@ -17,7 +17,7 @@ const CAP_NET_RAW = "0100000200200000000000000000000000000000";
 
 const daemon = useDaemon();
 const missing = missingTools("mmdebstrap", "umoci", "skopeo", "docker-registry", "tar", "script");
-const place = openPlace();
+const place = usePlace();
 const folder = (name: string, more: Partial<Entry> = {}): Entry => ({ name, type: "directory", ...more });
 
 /** Of each kind of file one, and of each way in which one layer changes what the layers below it hold. */
@@ -167,10 +167,6 @@ describe.skipIf(missing.length > 0)("through docker-registry", () => {
       await place.tool(["umount", merged]);
     }
   });
-});
-
-afterAll(async () => {
-  await place[Symbol.asyncDispose]();
 });
 
 /** The folders of an image's layers, uppermost first. */

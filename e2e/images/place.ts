@@ -1,7 +1,9 @@
 import { spawn } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { randomBytes } from "node:crypto";
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type AddressInfo } from "node:net";
 import path from "node:path";
+import { afterAll, beforeAll } from "vitest";
 
 import { run, type RunOptions } from "../../src/testing/run.ts";
 
@@ -11,11 +13,14 @@ export interface Place {
   file(name: string): string;
   /** Runs a tool; its standard output, trimmed. Throws when it fails. */
   tool(command: string[], options?: RunOptions): Promise<string>;
-  [Symbol.asyncDispose](): Promise<void>;
 }
 
-export function openPlace(): Place {
-  const folder = mkdtempSync("/tmp/tsubo-e2e-images-");
+/** One for all tests of a file; it is there while they run. */
+export function usePlace(): Place {
+  const folder = `/tmp/tsubo-e2e-images-${randomBytes(6).toString("hex")}`;
+  beforeAll(() => mkdirSync(folder));
+  // Not by Node's rm: names of a tree need not be UTF-8.
+  afterAll(async () => void (await run(["rm", "-rf", folder])));
   return {
     folder,
     file: (name) => path.join(folder, name),
@@ -24,8 +29,6 @@ export function openPlace(): Place {
       if (done.code !== 0) throw new Error(`${command.join(" ")} exited with ${done.code}:\n${done.stderr}${done.stdout}`);
       return done.stdout.trim();
     },
-    // Not by Node's rm: names of a tree need not be UTF-8.
-    [Symbol.asyncDispose]: async () => void (await run(["rm", "-rf", folder])),
   };
 }
 
