@@ -101,7 +101,9 @@ test("a child process that dies is replaced, and the download goes on", async ()
   const gate = holdBlobs([BIG]);
   const running = beginPull(daemon(), registry.put("image", IMAGE));
   await expect.poll(() => gate.waiting()).toBe(1);
-  for (const pid of unpackChildren()) process.kill(pid, "SIGKILL");
+  const children = unpackChildren();
+  expect(children.length).toBeGreaterThan(0);
+  for (const pid of children) process.kill(pid, "SIGKILL");
   gate.open();
   expect((await running.done).error).toBe("");
   expect(registry.blobRequests(BIG)).toHaveLength(2);
@@ -385,11 +387,21 @@ function holdBlobs(blobs: Blob[]): { waiting: () => number; open: () => void; br
   };
 }
 
-/** The daemon's children for work on strangers' data, by whichever of its threads they were started. */
+/** The daemon's children for work on strangers' data. */
 function unpackChildren(): number[] {
-  const threads = `/proc/${daemon().pid()}/task`;
-  const children = readdirSync(threads).flatMap((thread) => readFileSync(`${threads}/${thread}/children`, "utf8").match(/\d+/g) ?? []);
-  return children.map(Number).filter((child) => readFileSync(`/proc/${child}/cmdline`, "utf8").includes("tsubo-unpack"));
+  const parent = new RegExp(`^PPid:\\t${daemon().pid()}$`, "m");
+  const pids = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
+  const children = pids.filter((pid) => parent.test(readOrNothing(`/proc/${pid}/status`)));
+  return children.filter((pid) => readOrNothing(`/proc/${pid}/cmdline`).includes("tsubo-unpack")).map(Number);
+}
+
+/** A process may end while it is looked at. */
+function readOrNothing(file: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch {
+    return "";
+  }
 }
 
 /** How much of a blob the daemon has so far. */
