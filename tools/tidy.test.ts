@@ -61,9 +61,11 @@ test("what runs in the keeper starts programs by posix_spawn only", () => {
   expect(reached.size).toBeGreaterThan(1);
 });
 
-test("the command line loads neither koffi nor the engine", () => {
+test("the command line loads neither koffi nor the engine, nor what Node takes long to load", () => {
   const reached = reachableFrom("src/bin/tsubo.ts");
   expect([...reached].filter((file) => /^src\/(kernel|engine|keeper|store|http)\//.test(file))).toEqual([]);
+  const slow = inSrc.filter(({ file, text }) => reached.has(file) && /from "node:(https?|child_process|tls)"/.test(text));
+  expect(slow.map(({ file }) => file)).toEqual([]);
   expect(reached.size).toBeGreaterThan(1);
 });
 
