@@ -300,7 +300,7 @@ export const containerStory = [
   "$CLI logs $N-new",
   "$CLI restart -t 0 $N-new",
   "$CLI kill --signal=KILL $N-new && $CLI wait $N-new",
-  "$CLI start -a $N-new & sleep 0.5; $CLI stop $N-new; wait $!",
+  "T=$(mktemp); $CLI start -a $N-new >$T & until grep -q hi $T; do sleep 0.1; done; $CLI stop $N-new; wait $!; echo $?; cat $T; rm $T",
   "$CLI rm -v $N-new",
   "$CLI rm $N-new",
   "$CLI run --rm --name $N busybox sh -c 'echo out; echo err >&2; exit 9'",
