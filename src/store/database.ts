@@ -45,8 +45,9 @@ export function openDatabase(file: string): Database {
         checkpoints.wrote();
         return result;
       } catch (error) {
-        sql.exec("ROLLBACK");
-        throw error;
+        // A full disk has rolled it back already.
+        if (sql.isTransaction) sql.exec("ROLLBACK");
+        throw isFull(error) ? new EngineError("system", `writing ${file}: no space left on device`, { cause: error }) : error;
       }
     },
     durable: flush.wait,
@@ -56,6 +57,12 @@ export function openDatabase(file: string): Database {
       sql.close();
     },
   };
+}
+
+const SQLITE_FULL = 13;
+
+function isFull(error: unknown): boolean {
+  return error instanceof Error && "errcode" in error && error.errcode === SQLITE_FULL;
 }
 
 function migrate(sql: DatabaseSync, file: string): void {

@@ -2,10 +2,14 @@ import { rm } from "node:fs/promises";
 
 import { EngineError, messageOf } from "../../base/errors.ts";
 import { failpoint } from "../../base/failpoint.ts";
+import { retry } from "../../base/retry.ts";
 import { paths } from "../../store/roots.ts";
 import type { Container, Ended } from "./container.ts";
 import { publishContainerEvent, type ContainerContext } from "./context.ts";
 import { killAndWait } from "./stop.ts";
+
+/** A full disk has room for the database a moment later: what was thrown away is being deleted. */
+const PAUSES_MS = [500, 2000];
 
 /** `DELETE /containers/{id}`. A running container goes only by force: it is killed first. */
 export async function remove(
@@ -49,18 +53,26 @@ export async function removeLocked(context: ContainerContext, container: Contain
       : state.ended;
   const startedAtNs = state.status === "created" ? 0n : state.startedAtNs;
   container.state = { status: "removing", ended, startedAtNs };
-  context.set.saveSoon(container);
+  try {
+    context.set.saveSoon(container);
+  } catch (error) {
+    // On a full disk the removal is what makes room.
+    context.log.warn({ container: container.id, error: messageOf(error) }, "a removal is not written down");
+  }
   failpoint("containers.remove.marked");
   try {
-    await context.layers.removeWritable(container.id);
-    failpoint("containers.remove.layer");
-    // The keeper may be compressing a log in there still.
-    await rm(paths.container(context.roots, container.id), { recursive: true, force: true, maxRetries: 3 });
-    failpoint("containers.remove.folder");
-    await context.set.delete(container);
+    await retry(PAUSES_MS, async () => {
+      await context.layers.removeWritable(container.id);
+      failpoint("containers.remove.layer");
+      // The keeper may be compressing a log in there still.
+      await rm(paths.container(context.roots, container.id), { recursive: true, force: true, maxRetries: 3 });
+      failpoint("containers.remove.folder");
+      // What could not be written down when it ended.
+      if (context.networks.endpointsOf(container.id).length > 0) await context.networks.leave(container.id);
+      await context.set.delete(container);
+    });
   } catch (error) {
     container.state = { status: "dead", ended: { ...ended, error: messageOf(error) }, startedAtNs };
-    context.set.saveSoon(container);
     throw new EngineError("system", `removing container ${container.name}: ${messageOf(error)}: remove it again once that is mended`, {
       cause: error,
     });
