@@ -128,7 +128,9 @@ export function writeSome(descriptor: number, bytes: Uint8Array): Moved {
   return moved("write", Number(writeCall(descriptor, bytes, bytes.length)));
 }
 
+/** One that an earlier run has left is not used again: others may hold its ends. */
 function makeFifo(path: string): void {
+  if (mkfifo(path, FIFO_MODE) === 0) return;
   rmSync(path, { force: true });
   checked("mkfifo", mkfifo(path, FIFO_MODE), path);
 }

@@ -257,11 +257,12 @@ function readRows(database: Database): Map<string, LayerRow> {
 
 /** Makes a folder with the owner and mode of the one it will lie over: an overlay's root shows those of its topmost folder. */
 async function makeLike(folder: string, below: string | undefined): Promise<void> {
-  await mkdir(folder, { mode: 0o755 });
-  if (below === undefined) return chmod(folder, 0o755);
-  const like = await stat(below);
+  const like = below === undefined ? { uid: 0, gid: 0, mode: 0o755 } : await stat(below);
+  const mode = like.mode & 0o7777;
+  await mkdir(folder, { mode });
   if (like.uid !== 0 || like.gid !== 0) await chown(folder, like.uid, like.gid);
-  await chmod(folder, like.mode & 0o7777);
+  // mkdir takes neither setuid bits nor what the umask takes away.
+  if (mode > 0o777 || (mode & process.umask()) !== 0) await chmod(folder, mode);
 }
 
 async function isMountPoint(folder: string): Promise<boolean> {

@@ -69,13 +69,13 @@ async function startLocked(context: ContainerContext, container: Container): Pro
   failpoint("containers.start.begin");
   void hastenMoves();
   undo.defer("removing the bundle", () => removeBundle(context, container.id));
-  await mkdir(rootfs, { recursive: true, mode: 0o700 });
   undo.defer("unmounting the root file system", () => layers.unmountWritable(rootfs));
   undo.defer("leaving the networks", () => networks.leave(container.id));
-  const [, network] = await together(
-    layers.mountWritable(container.id, container.chainId, rootfs, { volatile: container.hostConfig.AutoRemove }),
-    joinNetworks(context, container),
-  );
+  const mount = async (): Promise<void> => {
+    await mkdir(rootfs, { recursive: true, mode: 0o700 });
+    await layers.mountWritable(container.id, container.chainId, rootfs, { volatile: container.hostConfig.AutoRemove });
+  };
+  const [, network] = await together(mount(), joinNetworks(context, container));
   failpoint("containers.start.mounted");
   const binds = await ensureBindSources(container);
 
