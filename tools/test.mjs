@@ -30,7 +30,7 @@ async function test() {
     total.skipped += skipped;
   };
 
-  missing.push(...missingCapabilities(path.join(tmpdir(), "tsubo-check")));
+  missing.push(...missingCapabilities(tmpdir()));
   if (missing.length === 0) {
     add(await runVitest(E2E, { stream: true }));
   } else {
