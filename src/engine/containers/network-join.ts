@@ -1,4 +1,5 @@
-import { readFile, writeFile } from "node:fs/promises";
+import { readFileSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
 import path from "node:path";
 
 import { EngineError } from "../../base/errors.ts";
@@ -52,7 +53,7 @@ async function writeFiles(context: ContainerContext, container: Container, files
   const { config, hostConfig } = container;
   const { settings } = context;
   const { endpoint } = joined ?? {};
-  const hostContent = await readFile(RESOLV_CONF, "utf8").catch(() => "");
+  const hostContent = readIfThere(RESOLV_CONF);
   const hostPath = joined !== undefined && isResolvedStub(hostContent) ? RESOLVED_FILE : RESOLV_CONF;
   await Promise.all([
     writeFile(files.hostname, hostnameFile(config.Hostname)),
@@ -64,13 +65,13 @@ async function writeFiles(context: ContainerContext, container: Container, files
         address: endpoint?.ipv4Address,
         gateway: endpoint?.gateway || undefined,
         extraHosts: hostConfig.ExtraHosts,
-        hostFile: joined === undefined ? await readFile(HOSTS, "utf8").catch(() => "") : undefined,
+        hostFile: joined === undefined ? readIfThere(HOSTS) : undefined,
       }),
     ),
     writeFile(
       files.resolvConf,
       resolvConfFile({
-        hostContent: hostPath === RESOLV_CONF ? hostContent : await readFile(hostPath, "utf8").catch(() => ""),
+        hostContent: hostPath === RESOLV_CONF ? hostContent : readIfThere(hostPath),
         hostPath,
         servers: hostConfig.Dns?.length ? hostConfig.Dns : settings.dns.servers,
         search: hostConfig.DnsSearch?.length ? hostConfig.DnsSearch : settings.dns.search,
@@ -79,6 +80,15 @@ async function writeFiles(context: ContainerContext, container: Container, files
       }),
     ),
   ]);
+}
+
+/** The host's own small files, which are in its memory: faster here than by way of the thread pool. */
+function readIfThere(file: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch {
+    return "";
+  }
 }
 
 /** The network of another container, which must run. */
