@@ -51,7 +51,8 @@ function expectNumbers(text: string, first: number, last: number): void {
 async function logFiles(): Promise<{ name: string; sizeBytes: number }[]> {
   const folder = path.dirname(await docker("inspect", "-f", "{{.LogPath}}", "box"));
   const names = readdirSync(folder).filter((name) => name.includes("-json.log"));
-  return names.map((name) => ({ name, sizeBytes: statSync(path.join(folder, name)).size }));
+  // One that was listed may have been given its next name since.
+  return names.map((name) => ({ name, sizeBytes: statSync(path.join(folder, name), { throwIfNoEntry: false })?.size ?? 0 }));
 }
 
 /** `docker logs -f` whose output nobody reads yet. */
