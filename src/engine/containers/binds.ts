@@ -3,6 +3,7 @@ import path from "node:path";
 
 import type { HostConfig, MountRequest } from "../../api/container-config.ts";
 import { codeOf, EngineError, messageOf } from "../../base/errors.ts";
+import { checkVolumeName } from "./volume-names.ts";
 import type { MountPoint } from "./container.ts";
 import { mergeTmpfsOptions, tmpfsOptionsOfMount } from "./tmpfs-options.ts";
 
@@ -46,7 +47,7 @@ export async function resolveMounts(config: HostConfig, sources: MountSources): 
   for (const options of config.Tmpfs?.values() ?? []) mergeTmpfsOptions(options === "" ? [] : options.split(","));
   const claim = (mount: MountPoint): void => {
     if (taken.has(mount.destination)) throw invalid(`Duplicate mount point: ${mount.destination}`);
-    checkVolumeName(mount);
+    if (mount.type === "volume") checkVolumeName(mount.name);
     taken.add(mount.destination);
     byDestination.set(mount.destination, mount);
   };
@@ -129,18 +130,6 @@ async function parseMountRequest(request: MountRequest): Promise<MountPoint> {
       throw new Error("image mounts are not there yet");
     default:
       throw new Error("mount type unknown");
-  }
-}
-
-/** Two characters at least, as volumes of the driver `local` are named; none for one without a name. */
-const VOLUME_NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/;
-
-function checkVolumeName({ type, name }: MountPoint): void {
-  if (type !== "volume") return;
-  if (name.length === 1) throw invalid(`create ${name}: volume name is too short, names should be at least two alphanumeric characters`);
-  if (name !== "" && !VOLUME_NAME.test(name)) {
-    const allowed = `includes invalid characters for a local volume name, only "[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed`;
-    throw invalid(`create ${name}: "${name}" ${allowed}. If you intended to pass a host directory, use absolute path`);
   }
 }
 

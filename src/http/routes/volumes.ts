@@ -1,4 +1,5 @@
 import { EngineError } from "../../base/errors.ts";
+import { checkVolumeName } from "../../engine/containers/volume-names.ts";
 import { json, type Call, type Route } from "../call.ts";
 import { notYet } from "./missing.ts";
 
@@ -29,16 +30,9 @@ export function volumeRoutes(): Route[] {
   ];
 }
 
-const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/;
-
 async function checkName({ body }: Call): Promise<void> {
   const parsed = await body.parsed();
-  const name = typeof parsed === "object" && parsed !== null && "Name" in parsed ? String(parsed.Name) : "";
-  if (name === "" || NAME.test(name)) return;
-  throw new EngineError(
-    "invalid",
-    `create ${name}: ${JSON.stringify(name)} includes invalid characters for a local volume name, only "[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed. If you intended to pass a host directory, use absolute path`,
-  );
+  checkVolumeName(typeof parsed === "object" && parsed !== null && "Name" in parsed ? String(parsed.Name) : "");
 }
 
 const FILTERS = new Set(["dangling", "name", "driver", "label"]);
