@@ -42,8 +42,8 @@ export async function remove(
 }
 
 /**
- * Removes a container that does not run; the caller holds its lock. The state `removing` is durable first, so that a daemon that comes up
- * after a crash goes on with it.
+ * Removes a container that does not run; the caller holds its lock. The state `removing` is written down first, where there is room, so that
+ * a daemon that comes up after a crash goes on with it.
  */
 export async function removeLocked(context: ContainerContext, container: Container): Promise<void> {
   const { state } = container;
