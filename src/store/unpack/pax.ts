@@ -76,11 +76,17 @@ function applyRecord(header: TarHeader, key: string, value: string): void {
     case "gid":
       header.group = checkId(integer(key, value));
       break;
+    case "uname":
+      header.userName = withoutNul(value);
+      break;
+    case "gname":
+      header.groupName = withoutNul(value);
+      break;
     case "mtime":
       header.modified = parseTime(value);
       break;
     default:
-    // Times of access and change, user names and comments do not reach a layer.
+    // Times of access and change and comments do not reach a layer.
   }
 }
 

@@ -7,8 +7,12 @@ export interface TarHeader {
   name: string;
   linkName: string;
   mode: number;
+  /** With the bits of the file's type that Docker's archives put there. */
+  rawMode: number;
   user: number;
   group: number;
+  userName: string;
+  groupName: string;
   sizeBytes: number;
   modified: FileTime;
   major: number;
@@ -32,13 +36,18 @@ export function parseTarHeader(block: Buffer): TarHeader | undefined {
   const isPosix = block.toString("latin1", 257, 263) === "ustar\0";
   const prefix = isPosix ? text(block, 345, 500) : "";
   const name = text(block, 0, 100);
+  const rawMode = parseNumber(block, 100, 108, "mode");
+  const isV7 = block.toString("latin1", 257, 262) !== "ustar";
   return {
     typeFlag: block.toString("latin1", 156, 157),
     name: prefix === "" ? name : `${prefix}/${name}`,
     linkName: text(block, 157, 257),
-    mode: parseNumber(block, 100, 108, "mode") & 0o7777,
+    mode: rawMode & 0o7777,
+    rawMode,
     user: checkId(parseNumber(block, 108, 116, "uid")),
     group: checkId(parseNumber(block, 116, 124, "gid")),
+    userName: isV7 ? "" : text(block, 265, 297),
+    groupName: isV7 ? "" : text(block, 297, 329),
     sizeBytes: checkSize(parseNumber(block, 124, 136, "size")),
     modified: { seconds: parseNumber(block, 136, 148, "mtime"), nanoseconds: 0 },
     // Only device entries have to hold numbers here; others may hold anything.

@@ -24,6 +24,8 @@ export interface TarEntry {
   minor: number;
   /** Extended attributes by name. */
   attributes: Map<string, Buffer>;
+  /** The header, with what PAX records say, as it stands: for sums of headers. */
+  header: TarHeader;
 }
 
 /** Gets each entry, then, for a file, its body in pieces and holes, then its end. A piece is only valid during the call. */
@@ -218,7 +220,7 @@ export class TarReader {
     const storedBytes = type === "file" ? header.sizeBytes : 0;
     const { name, linkName, mode, user, group, modified, major, minor } = header;
     const sizeBytes = type === "file" && map !== undefined ? map.realSizeBytes : storedBytes;
-    this.#sink.begin({ type, name, linkName, mode, user, group, sizeBytes, modified, major, minor, attributes });
+    this.#sink.begin({ type, name, linkName, mode, user, group, sizeBytes, modified, major, minor, attributes, header });
     if (map !== undefined && type === "file") {
       const { data, hole } = this.#sink;
       this.#sparse = new SparseBody(map, storedBytes, data.bind(this.#sink), hole.bind(this.#sink));
