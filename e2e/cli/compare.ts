@@ -57,9 +57,12 @@ function isSame(a: Output, b: Output): boolean {
   return a.code === b.code && a.stdout === b.stdout && a.stderr === b.stderr;
 }
 
-/** Each program calls itself by its own name, and knows how its own daemon is started. */
+/** Each program calls itself by its own name, and knows how its own daemon is started; `docker` says that it would rather build otherwise. */
 function inOneVoice(text: string): string {
-  return text.replaceAll(/\bdocker\b/g, "tsubo").replaceAll(/Cannot connect to the .*(\n.*-H, TSUBO_HOST.*)?/g, "Cannot connect");
+  return text
+    .replaceAll(/^DEPRECATED: The legacy builder[^]*?\n\n/gm, "")
+    .replaceAll(/\bdocker\b/g, "tsubo")
+    .replaceAll(/Cannot connect to the .*(\n.*-H, TSUBO_HOST.*)?/g, "Cannot connect");
 }
 
 function withoutIds(text: string): string {

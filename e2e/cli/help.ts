@@ -9,9 +9,10 @@ export function partsOf(help: string): string[] {
 
 /** The commands of `docker` that are here, by one of their places. */
 export const places = [
-  ..."attach create events exec history images import info inspect kill login logout logs pause port ps pull rename restart".split(" "),
-  ..."rm rmi run start stop tag top unpause version wait".split(" "),
-  ..."container inspect,container prune,image inspect,image prune,network inspect,network ls,volume inspect,volume ls".split(","),
+  ..."attach commit create diff events exec export history images import info inspect kill load login logout logs pause port ps".split(" "),
+  ..."pull push rename restart rm rmi run save search start stop tag top unpause version wait".split(" "),
+  ..."builder prune,container inspect,container prune,image inspect,image prune,network inspect,network ls".split(","),
+  ..."system df,system prune,volume inspect,volume ls".split(","),
 ];
 
 /**

@@ -187,6 +187,18 @@ const badOptions = [
   ..."--volumes-from nope|-w rel|-t=maybe|--priviliged|--entrypoint|-d".split("|"),
 ];
 
+/** Of what carries images about and cleans up. */
+const archiveMistakes = [
+  ..."save busybox -o /nosuch/x|save busybox -o /tmp|save busybox -o /dev/null|save busybox -o x/|save busybox -o /etc/hostname/x".split(
+    "|",
+  ),
+  ..."save|save nope|save busybox nope|save UPPER|save --platform a/b/c/d busybox|export|export nope|export -o /nosuch/x nope".split("|"),
+  ..."load -i /nosuch|load x|load --platform a/b/c/d -i /dev/null|push|push UPPER|push nope|push -q nope|push -a busybox:1".split("|"),
+  ..."commit|commit nope|commit nope UPPER|commit nope a:b:c|commit nope a b|diff|diff nope|diff ''|search|search --limit x foo".split("|"),
+  ..."search -f foo foo|system df x|system df --format '{{.Nope}}'|system df --format '{{'|system df -v --format '{{.Nope}}'".split("|"),
+  ..."system prune -f --volumes --filter until=1h|system prune --filter foo|builder prune --keep-storage foo".split("|"),
+].map((call) => `$CLI ${call}`);
+
 /** Mistakes: in the words of the client, of the engine, and where nobody listens. */
 export const mistakes = [
   "$CLI frob",
@@ -264,6 +276,11 @@ export const mistakes = [
   "$CLI container prune -f --filter foo=bar",
   "$CLI container prune --filter foo",
   "echo n | $CLI container prune",
+  ...archiveMistakes,
+  ..."image prune,image prune -a,system prune,system prune -a --volumes,builder prune,builder prune -a"
+    .split(",")
+    .map((call) => `echo n | $CLI ${call}`),
+  "echo n | $CLI system prune --filter until=1h --filter label=a --filter 'label!=b'",
   // An engine from before these flags.
   ...[
     "run --platform linux/amd64 busybox",

@@ -1,10 +1,8 @@
-import { createReadStream, fstatSync, openSync } from "node:fs";
 import type { Command } from "../command.ts";
-import { CommandFailure } from "../failure.ts";
+import { openArchive } from "../engine/archive.ts";
 import { platformFlag } from "../options/platform.ts";
 import { showProgress } from "../output/progress.ts";
 import { parseReference } from "../reference.ts";
-import { codeOf, messageOf } from "../../base/errors.ts";
 
 export const command: Command = {
   usage: "[OPTIONS] file|URL|- [REPOSITORY[:TAG]]",
@@ -22,7 +20,7 @@ export const command: Command = {
   async run({ client, flags, args }) {
     const [source = "", name = ""] = args;
     const isUrl = /^https?:\/\//.test(source);
-    const stream = isUrl ? undefined : source === "-" ? process.stdin : openFile(source);
+    const stream = isUrl ? undefined : source === "-" ? process.stdin : openArchive(source);
     if (name !== "") parseReference(name);
     const body = await client.request("POST", "/images/create", {
       query: {
@@ -37,15 +35,3 @@ export const command: Command = {
     await showProgress(body, 1);
   },
 };
-
-function openFile(file: string): NodeJS.ReadableStream {
-  let descriptor;
-  try {
-    descriptor = openSync(file, "r");
-  } catch (error) {
-    const why = codeOf(error) === "ENOENT" ? "no such file or directory" : messageOf(error);
-    throw new CommandFailure(`open ${file}: ${why}`, 1, { cause: error });
-  }
-  if (fstatSync(descriptor).isDirectory()) throw new CommandFailure(`read ${file}: is a directory: name an archive of files`);
-  return createReadStream(file, { fd: descriptor });
-}

@@ -21,3 +21,14 @@ export function encodeFilters(given: readonly string[]): string | undefined {
   }
   return Object.keys(filters).length === 0 ? undefined : JSON.stringify(filters);
 }
+
+/** What is pruned: as given, and what config.json says for every prune, but for labels that contradict what was given. */
+export function pruneFilters(given: readonly string[], config: readonly string[]): string | undefined {
+  const opposite = (filter: string): string | undefined =>
+    /^label!?=/.exec(filter)?.[0].endsWith("!=")
+      ? filter.replace("!=", "=")
+      : filter.startsWith("label=")
+        ? filter.replace("=", "!=")
+        : undefined;
+  return encodeFilters([...given, ...config.filter((filter) => filter.includes("=") && !given.includes(opposite(filter) ?? ""))]);
+}

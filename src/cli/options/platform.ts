@@ -1,4 +1,5 @@
 import type { Flags } from "../arguments.ts";
+import { messageOf } from "../../base/errors.ts";
 
 /**
  * Platforms, `os[(version)][/arch[/variant]]`, with the names that people use for them: `aarch64`, `x86_64`, `armhf`, `macos`. A single word
@@ -54,6 +55,15 @@ export function parsePlatform(text: string): Platform {
 /** As the Engine API takes it where it takes JSON. Empty is none. */
 export function encodePlatform(text: string): string | undefined {
   return text === "" ? undefined : JSON.stringify(parsePlatform(text));
+}
+
+/** The same of `--platform` of the commands that carry images as archives. */
+export function archivePlatform(flags: Flags): string | undefined {
+  try {
+    return encodePlatform(flags.text("platform"));
+  } catch (error) {
+    throw new Error(`invalid platform: ${messageOf(error)}`, { cause: error });
+  }
 }
 
 /** As the Engine API takes it where it takes a path. */

@@ -16,6 +16,10 @@ export type ImageSummary = {
   readonly Containers: number;
 };
 
+export const IMAGE_ROW = "*formatter.imageContext";
+
+const NONE = "<none>";
+
 const headings = {
   ID: "IMAGE ID",
   Repository: "REPOSITORY",
@@ -33,23 +37,32 @@ const headings = {
 export type ImageListOptions = { readonly truncate: boolean; readonly digests: boolean; readonly needsDigest: boolean };
 
 export function imageList(images: readonly ImageSummary[], options: ImageListOptions): List {
-  return { rowType: "*formatter.imageContext", headings, rows: images.flatMap((image) => imageRows(image, options)) };
+  return { rowType: IMAGE_ROW, headings, rows: images.flatMap((image) => imageRows(image, options)) };
+}
+
+/** One row for an image, by the first of its names. */
+export function shortImageList(images: readonly ImageSummary[], truncate: boolean): List {
+  const rows = images.map((image) => {
+    const [[repository, [tag = NONE]] = [NONE, [NONE]]] = byRepository(image.RepoTags?.slice(0, 1) ?? [], "tag");
+    return imageRow(image, truncate, repository, tag, "");
+  });
+  return { rowType: IMAGE_ROW, headings, rows };
 }
 
 function imageRows(image: ImageSummary, options: ImageListOptions): Row[] {
   const row = (repository: string, tag: string, digest: string): Row => imageRow(image, options.truncate, repository, tag, digest);
   const tags = byRepository(image.RepoTags ?? [], "tag");
   const digests = byRepository(image.RepoDigests ?? [], "digest");
-  if (tags.size === 0 && digests.size === 0) return [row("<none>", "<none>", "<none>")];
+  if (tags.size === 0 && digests.size === 0) return [row(NONE, NONE, NONE)];
   const rows: Row[] = [];
   for (const [repository, names] of tags) {
     const own = options.needsDigest ? (digests.get(repository) ?? []) : [];
     digests.delete(repository);
     for (const tag of names)
-      rows.push(...(own.length === 0 ? [row(repository, tag, "<none>")] : own.map((digest) => row(repository, tag, digest))));
+      rows.push(...(own.length === 0 ? [row(repository, tag, NONE)] : own.map((digest) => row(repository, tag, digest))));
   }
   for (const [repository, all] of digests) {
-    rows.push(...(options.digests ? all.map((digest) => row(repository, "<none>", digest)) : [row(repository, "<none>", "")]));
+    rows.push(...(options.digests ? all.map((digest) => row(repository, NONE, digest)) : [row(repository, NONE, "")]));
   }
   return rows;
 }

@@ -1,4 +1,4 @@
-import { concrete, elements, entries, fieldsOf, indirect, type GoValue, type Row } from "./go-values.ts";
+import { concrete, elements, entries, fieldsOf, indirect, type GoType, type GoValue, type Row } from "./go-values.ts";
 
 /** Values as text: Go's `%v`, and Go's JSON. */
 
@@ -56,7 +56,14 @@ export function formatTime(text: string): string {
 /** The value as JSON text: a struct's fields in their order, a map's sorted; `<`, `>` and `&` stay as they are but in rows, as with Docker. */
 export function toJson(value: GoValue | undefined): string {
   const json = encode(value);
-  return value?.type.kind === "row" ? json.replace(/[<>&]/g, (character) => `\\u00${character.charCodeAt(0).toString(16)}`) : json;
+  return value !== undefined && holdsRows(value.type)
+    ? json.replace(/[<>&]/g, (character) => `\\u00${character.charCodeAt(0).toString(16)}`)
+    : json;
+}
+
+function holdsRows(type: GoType): boolean {
+  if (type.kind === "slice") return holdsRows(type.of);
+  return type.kind === "struct" ? type.fields.some((field) => holdsRows(field.type)) : type.kind === "row";
 }
 
 function encode(value: GoValue | undefined): string {
@@ -104,5 +111,5 @@ function isEmpty({ type, value }: GoValue): boolean {
 function rowEntries(value: GoValue): Record<string, unknown> {
   // A row's value is its columns.
   const columns = Object.entries(value.value as Row).filter(([name]) => name !== "Label");
-  return Object.fromEntries(columns.sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, column]) => [name, column("")]));
+  return Object.fromEntries(columns.sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, column]) => [name, column("json")]));
 }

@@ -30,7 +30,7 @@ export type GoField = {
 
 export type GoValue = { readonly type: GoType; readonly value: unknown };
 
-/** A row's columns, each computed when it is printed. `Label` alone takes an argument. */
+/** A row's columns, each computed when it is printed. `Label` takes the label's name; the others hear `json` where the whole row becomes that. */
 export type Row = Readonly<Record<string, (name: string) => unknown>>;
 
 const basic = (kind: "string" | "bool" | "int" | "float" | "time" | "any", name: string): GoType => ({ kind, name });
