@@ -3,6 +3,7 @@ import { downloadBlob, type DownloadRequest } from "../engine/images/registry/do
 import { exchange, type ExchangeRequest } from "../engine/images/registry/exchange.ts";
 import { fetchFile, type FetchRequest } from "../engine/images/registry/fetch-file.ts";
 import type { AdoptRequest } from "../store/unpack/adopt-folders.ts";
+import type { PackRequest } from "../store/pack/pack-job.ts";
 import type { UnpackRequest } from "../store/unpack/unpack-layer.ts";
 
 // The daemon's child for work on strangers' data; started by store/child/pool.ts, which is also who writes the payloads.
@@ -14,6 +15,10 @@ serveJobs({
   unpack: async (payload, progress, signal) => {
     const { unpackLayer } = await import("../store/unpack/unpack-layer.ts");
     return unpackLayer(payload as UnpackRequest, progress, signal);
+  },
+  pack: async (payload, _progress, signal) => {
+    const { packLayer } = await import("../store/pack/pack-job.ts");
+    return packLayer(payload as PackRequest, signal);
   },
   adopt: async (payload) => {
     const { adoptFolders } = await import("../store/unpack/adopt-folders.ts");

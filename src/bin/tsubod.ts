@@ -16,6 +16,7 @@ import { openKeeper } from "../keeper/client.ts";
 import { ensureCrunCanRun, readCgroupLayout } from "../kernel/cgroup-layout.ts";
 import { lockFile } from "../kernel/file-lock.ts";
 import { readHostFacts, type HostFacts } from "../kernel/host.ts";
+import { openChildPool } from "../store/child/pool.ts";
 import { openDatabase } from "../store/database.ts";
 import { openOverlayDriver } from "../store/overlay-driver.ts";
 import { ensureRoots, paths, type Roots } from "../store/roots.ts";
@@ -67,28 +68,28 @@ async function openDaemon(config: DaemonConfig, log: Log): Promise<AsyncDisposab
   opened.defer(() => database.close());
   const events = openEvents((error) => log.error({ error: messageOf(error) }, "a listener of events failed"));
   const set = openContainerSet(database);
-  const layers = opened.use(await openOverlayDriver({ database, roots, log }));
-  const images = opened.use(
-    openImages({
-      database,
-      roots,
-      log,
-      layers,
-      events,
-      registryConfig: {
-        insecureRegistries: config.registries.insecure,
-        mirrors: config.registries.mirrors,
-        maxConcurrentDownloads: config.registries.maxConcurrentDownloads,
-        maxDownloadAttempts: config.registries.maxDownloadAttempts,
-        certificateFolders: CERTIFICATE_FOLDERS,
-      },
-      usersOf: (imageId) => {
-        const users = set.all().filter((container) => container.imageId === imageId);
-        return users.map((container) => ({ id: container.id, running: container.state.status === "running" }));
-      },
-      unpackCommand: program("tsubo-unpack"),
-    }),
-  );
+  const children = openChildPool({ command: program("tsubo-unpack"), log });
+  const layers = opened.use(await openOverlayDriver({ database, roots, log, children }));
+  opened.use(children);
+  const images = openImages({
+    database,
+    roots,
+    log,
+    layers,
+    children,
+    events,
+    registryConfig: {
+      insecureRegistries: config.registries.insecure,
+      mirrors: config.registries.mirrors,
+      maxConcurrentDownloads: config.registries.maxConcurrentDownloads,
+      maxDownloadAttempts: config.registries.maxDownloadAttempts,
+      certificateFolders: CERTIFICATE_FOLDERS,
+    },
+    usersOf: (imageId) => {
+      const users = set.all().filter((container) => container.imageId === imageId);
+      return users.map((container) => ({ id: container.id, running: container.state.status === "running" }));
+    },
+  });
   await images.restore();
   await images.ensureEmbedded();
   const networks = opened.use(

@@ -70,6 +70,17 @@ export function attributesOf(path: string): Map<string, Buffer> {
   return attributes;
 }
 
+const attributeValue = Buffer.allocUnsafe(ATTRIBUTE_NAMES_LIMIT_BYTES);
+
+/** One extended attribute of the file at `path` itself; undefined when it has none of that name. */
+export function attributeOf(path: string, name: string): Buffer | undefined {
+  const size = nativeLgetxattr(nameBytes(path), nameBytes(name), attributeValue, attributeValue.length);
+  if (size >= 0) return Buffer.from(attributeValue.subarray(0, size));
+  const error = new SystemCallError("lgetxattr", errno(), `${path} ${name}`);
+  if (error.code === "ENODATA" || error.code === "EOPNOTSUPP") return undefined;
+  throw error;
+}
+
 function nameBytes(name: string): Buffer {
   return Buffer.from(`${name}\0`, "latin1");
 }

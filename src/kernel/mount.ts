@@ -13,11 +13,14 @@ import { checked, checkedAsync, libc, SystemCallError } from "./ffi.ts";
 export interface OverlayMount {
   /** Read-only layers, topmost first; at least one. */
   lower: string[];
-  upper: string;
-  work: string;
+  /** What is written goes here; without it the mount is read-only, and the kernel wants two layers at least. */
+  writable?: {
+    upper: string;
+    work: string;
+    /** Skips every sync of the upper layer: for content that a crash may take. */
+    volatile: boolean;
+  };
   target: string;
-  /** Skips every sync of the upper layer: for content that a crash may take. */
-  volatile: boolean;
 }
 
 /** Named even where they are the default: another default would change what an upper layer holds. */
@@ -78,10 +81,12 @@ async function mountOverlayNew(overlay: OverlayMount): Promise<void> {
     // What `mount` shows in the container; without it the kernel says `none`.
     setString(context, "source", "overlay");
     for (const lower of overlay.lower) setString(context, "lowerdir+", lower);
-    setString(context, "upperdir", overlay.upper);
-    setString(context, "workdir", overlay.work);
+    if (overlay.writable !== undefined) {
+      setString(context, "upperdir", overlay.writable.upper);
+      setString(context, "workdir", overlay.writable.work);
+    }
     for (const [key, value] of OVERLAY_OPTIONS) setString(context, key, value);
-    if (overlay.volatile) {
+    if (overlay.writable?.volatile === true) {
       checked("fsconfig", syscallFsconfig(SYS_FSCONFIG, context, FSCONFIG_SET_FLAG, "volatile", null, 0), "overlay volatile");
     }
     const what = `overlay at ${overlay.target}`;
@@ -135,8 +140,9 @@ async function mountOverlayOld(overlay: OverlayMount): Promise<void> {
 
 function overlayData(overlay: OverlayMount, lower: string[]): string {
   const named = OVERLAY_OPTIONS.map(([key, value]) => `${key}=${value}`);
-  const folders = [`lowerdir=${lower.join(":")}`, `upperdir=${overlay.upper}`, `workdir=${overlay.work}`];
-  return [...folders, ...named, ...(overlay.volatile ? ["volatile"] : [])].join(",");
+  const { upper, work, volatile } = overlay.writable ?? {};
+  const written = upper === undefined ? [] : [`upperdir=${upper}`, `workdir=${work}`];
+  return [`lowerdir=${lower.join(":")}`, ...written, ...named, ...(volatile === true ? ["volatile"] : [])].join(",");
 }
 
 /** Takes the topmost mount at `target` away; false when nothing is mounted there. One that is busy is detached and goes with its last user. */

@@ -18,7 +18,7 @@ export const O_RDONLY = 0;
 export const O_WRONLY = 1;
 export const O_CREAT = 0o100;
 export const O_EXCL = 0o200;
-export const { O_DIRECTORY, O_NOFOLLOW } = constants;
+export const { O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK } = constants;
 export const O_CLOEXEC = 0o2000000;
 export const O_PATH = 0o10000000;
 const SEEK_CUR = 1;
@@ -141,6 +141,14 @@ export function close(fd: number): void {
 export function deviceNumber(major: number, minor: number): bigint {
   const [high, low] = [BigInt(major), BigInt(minor)];
   return ((high & 0xfffff000n) << 32n) | ((high & 0xfffn) << 8n) | ((low & 0xffffff00n) << 12n) | (low & 0xffn);
+}
+
+/** glibc's major and minor. */
+export function deviceParts(device: bigint): { major: number; minor: number } {
+  return {
+    major: Number(((device >> 32n) & 0xfffff000n) | ((device >> 8n) & 0xfffn)),
+    minor: Number(((device >> 12n) & 0xffffff00n) | (device & 0xffn)),
+  };
 }
 
 const times = Buffer.alloc(32);

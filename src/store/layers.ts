@@ -3,9 +3,12 @@
  *
  * The engine asks a driver for *snapshots* and never assumes that one is a folder: an image layer is committed under its chainID
  * (image-spec, "Layer ChainID") and never changes; a container's writable layer is prepared on top of one, mounted for as long as the
- * container runs, and removed with it. `overlay` is the only driver for now; another one implements this interface.
+ * container runs, and removed with it.
  *
- * A *staged* layer is one that is being filled: private, unknown to everybody else, deleted at start-up when a crash left it.
+ * A *staged* layer is one that is being filled: private, unknown to everybody else, deleted at start-up when a crash left it. It is filled
+ * from an archive (`apply`) or in place (`mount`), never both.
+ *
+ * Work on a layer's content runs in child processes (child/pool.ts): reading archives, hashing, packing.
  */
 export interface LayerDriver {
   readonly name: string;
@@ -13,8 +16,14 @@ export interface LayerDriver {
   /** True when the layer is there, whole and durable. */
   has(chainId: string): boolean;
 
-  /** Starts a new layer on top of `parent` (undefined: the bottom; it need not be committed yet): gives a private folder to fill. */
-  stage(parent: StagedLayer | string | undefined): Promise<StagedLayer>;
+  /** Starts a new layer on top of `parent` (undefined: the bottom; it need not be committed yet). */
+  stage(parent: LayerParent): Promise<StagedLayer>;
+
+  /**
+   * A new layer with what a container has written, on top of what the container was made from. `frozen`: nothing writes to it meanwhile
+   * (it does not run, or is paused), so that it may be hashed while it is copied.
+   */
+  stageCopyOfWritable(containerId: string, options: { frozen: boolean }, signal?: AbortSignal): Promise<StagedLayer>;
 
   /**
    * Makes staged layers durable and known under their chainIDs, lowest first: one sync of the file system, then one transaction. A layer
@@ -24,6 +33,17 @@ export interface LayerDriver {
 
   /** Bytes of the regular files in one layer, and the chain above which it sits. */
   describe(chainId: string): { parent: string | undefined; diffId: string; bytes: number } | undefined;
+
+  /**
+   * Writes a layer's tar to the file at `target` (made, or emptied): the very bytes that its diffID is the digest of, or, with `gzip`,
+   * these compressed. Fails when the store no longer holds what the diffID says. Answers what was written.
+   */
+  pack(chainId: string, target: string, options?: { gzip?: boolean }, signal?: AbortSignal): Promise<PackedLayer>;
+
+  /** Mounts the whole tree at `target` (an existing folder) for reading; of a staged layer as it is then. */
+  mountReadOnly(parent: LayerParent, target: string): Promise<void>;
+  /** Takes the mount away. Not mounted: nothing to do. */
+  unmountReadOnly(target: string): Promise<void>;
 
   /** What `docker image inspect` shows under GraphDriver.Data. */
   inspect(chainId: string): Record<string, string>;
@@ -52,22 +72,63 @@ export interface LayerDriver {
   inspectWritable(containerId: string, parent: string | undefined, target: string): Record<string, string>;
   /** Bytes of the regular files that a container has written. */
   measureWritable(containerId: string): Promise<number>;
+  /** What a container has changed of what it was made from, by Docker's rules and in Docker's order. */
+  changesOf(containerId: string, signal?: AbortSignal): Promise<LayerChange[]>;
 
   [Symbol.asyncDispose](): Promise<void>;
 }
 
+/** What a layer sits on: one that is being filled, or the chainID of one that is committed; undefined at the bottom. */
+export type LayerParent = StagedLayer | string | undefined;
+
 export interface StagedLayer {
-  readonly folder: string;
-  /** Folders of the layers below, uppermost first. */
-  readonly below: string[];
+  /**
+   * Unpacks an archive into it; the diffID is the digest of the archive, decompressed. Folders that the archive only implies are as the
+   * layers below have them after `complete`, which must wait until those are filled.
+   */
+  apply(archive: LayerArchive, signal?: AbortSignal): Promise<LayerContent>;
+  complete(signal?: AbortSignal): Promise<void>;
+
+  /** Mounts the whole tree, with the layers below, at `target` (an existing folder) to write in. A crash may take what was written. */
+  mount(target: string): Promise<void>;
+  /** Ends the writing. Not mounted: nothing to do. */
+  unmount(): Promise<void>;
+
+  /** Says what is in it, for one that was not filled by `apply`: the diffID that Docker would give it. Writes nothing. */
+  finish(signal?: AbortSignal): Promise<LayerContent>;
+
   /** Throws it away, unless it was committed. */
   abort(): Promise<void>;
 }
 
-export interface FinishedLayer {
+export interface LayerArchive {
+  path: string;
+  /** For messages: `unpacking layer 0123456789ab`. */
+  what: string;
+  /** Hears how many bytes of the archive are read. */
+  progress?: (archiveBytes: number) => void;
+}
+
+export interface LayerContent {
+  diffId: string;
+  /** Of all regular files. */
+  bytes: number;
+}
+
+export interface FinishedLayer extends LayerContent {
   staged: StagedLayer;
   chainId: string;
   parent: string | undefined;
-  diffId: string;
-  bytes: number;
+}
+
+export interface PackedLayer {
+  /** Of the file that was written. */
+  digest: string;
+  sizeBytes: number;
+}
+
+export interface LayerChange {
+  /** Absolute, as the container sees it. */
+  path: string;
+  kind: "added" | "modified" | "deleted";
 }

@@ -11,9 +11,13 @@ import { retry } from "../base/retry.ts";
 import { together } from "../base/together.ts";
 import { setTopDirectoryFlag, syncFileSystem } from "../kernel/file-attributes.ts";
 import { mountOverlay, readMounts, unmount } from "../kernel/mount.ts";
-import { groupedCalls } from "./grouped-calls.ts";
+import type { ChildPool } from "./child/pool.ts";
 import type { Database } from "./database.ts";
-import type { FinishedLayer, LayerDriver, StagedLayer } from "./layers.ts";
+import { groupedCalls } from "./grouped-calls.ts";
+import { LayerTable } from "./layer-table.ts";
+import type { FinishedLayer, LayerChange, LayerDriver, LayerParent, PackedLayer, StagedLayer } from "./layers.ts";
+import { OverlayStagedLayer, type StagingPlace } from "./overlay-staged.ts";
+import type { PackRequest, PackResult } from "./pack/pack-job.ts";
 import { paths, type Roots } from "./roots.ts";
 import { openTrash } from "./trash.ts";
 import { measureTree } from "./tree-size.ts";
@@ -25,11 +29,11 @@ const DISCARD_PAUSES_MS = [100];
  * The overlay driver. A layer is a folder `layers/RANDOM/diff`, filled where it stays: its row in the database is what makes it exist, so
  * no rename is needed, and start-up throws away every folder without a row. The random names and the TOPDIR flag on `layers/` keep ext4
  * from slowing down to a tenth after deletions. Whiteouts are character devices 0:0, an opaque directory carries
- * `trusted.overlay.opaque`. A writable layer is `containers/ID/rw`: `diff` and `work`, and `empty` in place of a missing parent.
+ * `trusted.overlay.opaque`. A writable layer is `containers/ID/rw`: `diff` and `work`. Where there is nothing below, an empty folder is.
  *
  * The kernel accepts two mounts over one upper folder and then corrupts it; `#mounted` is the guard.
  */
-export async function openOverlayDriver(options: { database: Database; roots: Roots; log: Log }): Promise<LayerDriver> {
+export async function openOverlayDriver(options: OverlayOptions): Promise<LayerDriver> {
   const { roots, log } = options;
   if (/[:,\\]/.test(roots.data)) {
     throw new EngineError(
@@ -43,96 +47,133 @@ export async function openOverlayDriver(options: { database: Database; roots: Ro
   return driver;
 }
 
+interface OverlayOptions {
+  database: Database;
+  roots: Roots;
+  log: Log;
+  children: ChildPool;
+}
+
 class OverlayDriver implements LayerDriver {
   readonly name = "overlay2";
-  readonly #database: Database;
   readonly #roots: Roots;
   readonly #log: Log;
+  readonly #children: ChildPool;
+  readonly #table: LayerTable;
   readonly #trash;
   readonly #sync;
   readonly #locks = new KeyedLock();
-  /** The rows of `layers`, changed together with them. */
-  readonly #layers: Map<string, LayerRow>;
   /** Upper folder → where it is mounted, as far as we know. */
   readonly #mounted = new Map<string, string>();
-  /** Folders of layers being filled. */
-  readonly #staging = new Set<string>();
+  readonly #staging = new Set<OverlayStagedLayer>();
+  readonly #place: StagingPlace;
 
-  constructor(options: { database: Database; roots: Roots; log: Log }) {
-    this.#database = options.database;
+  constructor(options: OverlayOptions) {
     this.#roots = options.roots;
     this.#log = options.log;
-    this.#layers = readRows(options.database);
+    this.#children = options.children;
+    this.#table = new LayerTable(options.database);
     this.#trash = openTrash(paths.layersTrash(options.roots), (error) => options.log.warn({ err: error }, "emptying the layers' trash"));
     this.#sync = groupedCalls(() => syncFileSystem(paths.layers(options.roots)));
-    for (const mount of readMounts()) {
-      const upper = /(?:^|,)upperdir=([^,]+)/.exec(mount.superOptions)?.[1];
-      if (mount.type === "overlay" && upper?.startsWith(paths.containers(options.roots))) this.#mounted.set(upper, mount.target);
-    }
+    this.#place = {
+      children: options.children,
+      mount: ({ upper, work, below }, target) => this.#mountStaged(upper, work, below, target),
+      unmount: (target) => this.unmountWritable(target),
+      abandon: async (layer) => {
+        if (this.#staging.delete(layer)) await this.#trash.discard(layer.home);
+      },
+    };
   }
 
-  /** Throws away what an earlier daemon left half done: folders that no row names. */
+  /** Throws away what an earlier daemon left half done: mounts for building, and folders that no row names. */
   async sweep(): Promise<void> {
-    const known = new Set([...this.#layers.values()].map(({ folder }) => folder));
-    for (const name of await readdir(paths.layers(this.#roots))) {
-      if (!known.has(name)) await this.#trash.discard(path.join(paths.layers(this.#roots), name));
+    const layers = paths.layers(this.#roots);
+    for (const { type, target, superOptions } of readMounts()) {
+      if (type !== "overlay") continue;
+      const upper = /(?:^|,)upperdir=([^,]+)/.exec(superOptions)?.[1];
+      const lower = /(?:^|,)lowerdir\+?=([^,:]+)/.exec(superOptions)?.[1];
+      if (upper?.startsWith(`${paths.containers(this.#roots)}/`)) this.#mounted.set(upper, target);
+      else if ((upper ?? lower)?.startsWith(`${layers}/`)) await unmount(target);
+    }
+    const known = this.#table.folders();
+    for (const name of await readdir(layers)) {
+      if (!known.has(name)) await this.#trash.discard(path.join(layers, name));
     }
   }
 
   has(chainId: string): boolean {
-    return this.#layers.has(chainId);
+    return this.#table.find(chainId) !== undefined;
   }
 
   describe(chainId: string): { parent: string | undefined; diffId: string; bytes: number } | undefined {
-    const row = this.#layers.get(chainId);
+    const row = this.#table.find(chainId);
     return row && { parent: row.parent, diffId: row.diffId, bytes: row.bytes };
   }
 
   list(): string[] {
-    return [...this.#layers.keys()];
+    return this.#table.chainIds();
   }
 
   isBeingFilled(folderName: string): boolean {
-    return this.#staging.has(path.join(paths.layers(this.#roots), folderName, "diff"));
+    return [...this.#staging].some(({ name }) => name === folderName);
   }
 
-  async stage(parent: StagedLayer | string | undefined): Promise<StagedLayer> {
-    const name = randomBytes(10).toString("hex");
-    const home = path.join(paths.layers(this.#roots), name);
-    const folder = path.join(home, "diff");
-    const below = typeof parent === "object" ? [parent.folder, ...parent.below] : parent === undefined ? [] : this.#folders(parent);
-    this.#staging.add(folder);
+  async stage(parent: LayerParent): Promise<StagedLayer> {
+    const home = path.join(paths.layers(this.#roots), randomBytes(10).toString("hex"));
+    const layer = new OverlayStagedLayer(home, this.#below(parent), this.#place);
+    this.#staging.add(layer);
     await mkdir(home, { mode: 0o700 });
-    await makeLike(folder, below[0]);
-    return {
-      folder,
-      below,
-      abort: async () => {
-        if (this.#staging.delete(folder)) await this.#trash.discard(home);
-      },
-    };
+    await makeLike(layer.folder, layer.below[0]);
+    return layer;
+  }
+
+  stageCopyOfWritable(containerId: string): Promise<StagedLayer> {
+    return Promise.reject(new EngineError("unavailable", `copying what container ${shortId(containerId)} wrote: not yet`));
+  }
+
+  changesOf(containerId: string): Promise<LayerChange[]> {
+    return Promise.reject(new EngineError("unavailable", `listing what container ${shortId(containerId)} changed: not yet`));
   }
 
   async commit(layers: FinishedLayer[]): Promise<void> {
     await this.#sync();
     failpoint("layers.commit.synced");
-    const added = layers.filter(({ chainId }) => !this.#layers.has(chainId));
-    const rows = added.map(({ chainId, parent, diffId, bytes, staged }) => {
-      return { chainId, parent, diffId, bytes, folder: path.basename(path.dirname(staged.folder)) };
-    });
-    this.#database.write((sql) => {
-      const insert = sql.prepare("INSERT INTO layers (chain_id, parent, diff_id, folder, bytes) VALUES (?, ?, ?, ?, ?)");
-      for (const { chainId, parent, diffId, folder, bytes } of rows) insert.run(chainId, parent ?? null, diffId, folder, bytes);
-    });
-    for (const { chainId, ...row } of rows) this.#layers.set(chainId, row);
+    const added = layers.filter(({ chainId }) => !this.has(chainId)).map((layer) => ({ ...layer, own: ownStaged(layer.staged) }));
+    this.#table.add(added.map((layer) => ({ ...layer, folder: layer.own.name })));
     // A folder that a row names is no longer ours to throw away, whatever fails from here on.
-    for (const { staged } of added) this.#staging.delete(staged.folder);
+    for (const { own } of added) this.#staging.delete(own);
     failpoint("layers.commit.written");
-    await this.#database.durable();
+    await this.#table.durable();
+  }
+
+  async pack(chainId: string, target: string, options: { gzip?: boolean } = {}, signal?: AbortSignal): Promise<PackedLayer> {
+    const { folder, diffId } = this.#table.get(chainId);
+    const payload: PackRequest = { folder: this.#diffOf(folder), isUpper: true, target, gzip: options.gzip ?? false };
+    const what = `packing layer ${shortId(diffId)}`;
+    // What packLayer of the same build gives back.
+    const packed = (await this.#children.run({ kind: "pack", payload, what, heavy: true }, signal)) as PackResult;
+    if (packed.diffId !== diffId) {
+      throw new EngineError(
+        "system",
+        `${what}: the store holds other content than when it was made (it packs to ${packed.diffId}, not to ${diffId}): ` +
+          "remove the images that have this layer, and pull or build them again",
+      );
+    }
+    return { digest: packed.digest, sizeBytes: packed.sizeBytes };
+  }
+
+  async mountReadOnly(parent: LayerParent, target: string): Promise<void> {
+    const lower = this.#below(parent);
+    // Without an upper folder the kernel wants two; the empty one at the bottom adds nothing.
+    await mountOverlay({ lower: lower.length > 1 ? lower : [...lower, paths.empty(this.#roots)], target });
+  }
+
+  async unmountReadOnly(target: string): Promise<void> {
+    await unmount(target);
   }
 
   inspect(chainId: string): Record<string, string> {
-    const [top = "", ...lower] = this.#folders(chainId);
+    const [top = "", ...lower] = this.#below(chainId);
     const home = path.dirname(top);
     return {
       ...(lower.length > 0 ? { LowerDir: lower.join(":") } : {}),
@@ -143,19 +184,9 @@ class OverlayDriver implements LayerDriver {
   }
 
   async remove(chainIds: string[]): Promise<string[]> {
-    const removed: { chainId: string; folder: string }[] = [];
-    this.#database.write((sql) => {
-      const needed = sql.prepare("SELECT 1 FROM layers WHERE parent = ? UNION ALL SELECT 1 FROM writable_layers WHERE parent = ? LIMIT 1");
-      const drop = sql.prepare("DELETE FROM layers WHERE chain_id = ? RETURNING folder");
-      for (const chainId of chainIds) {
-        if (needed.get(chainId, chainId) !== undefined) continue;
-        const folder = drop.get(chainId)?.["folder"];
-        if (typeof folder === "string") removed.push({ chainId, folder });
-      }
-    });
-    for (const { chainId } of removed) this.#layers.delete(chainId);
+    const removed = this.#table.remove(chainIds);
     // The row must be gone for good before its folder is: a row without a folder would be a broken layer.
-    await this.#database.durable();
+    await this.#table.durable();
     await retry(DISCARD_PAUSES_MS, async () => {
       failpoint("layers.remove.forgotten");
       for (const { folder } of removed) await this.#trash.discard(path.join(paths.layers(this.#roots), folder));
@@ -165,13 +196,10 @@ class OverlayDriver implements LayerDriver {
 
   async createWritable(containerId: string, parent: string | undefined): Promise<void> {
     const home = paths.containerWritable(this.#roots, containerId);
-    const [below] = parent === undefined ? [undefined] : this.#folders(parent);
-    this.#database.write((sql) => {
-      sql.prepare("INSERT OR REPLACE INTO writable_layers (container, parent) VALUES (?, ?)").run(containerId, parent ?? null);
-    });
+    const [below] = this.#below(parent);
+    this.#table.setWritable(containerId, parent);
     await mkdir(home, { recursive: true, mode: 0o700 });
     await together(makeLike(path.join(home, "diff"), below), mkdir(path.join(home, "work"), { mode: 0o700 }));
-    if (parent === undefined) await mkdir(path.join(home, "empty"), { mode: 0o755 });
   }
 
   mountWritable(containerId: string, parent: string | undefined, target: string, options: { volatile?: boolean } = {}): Promise<void> {
@@ -188,7 +216,7 @@ class OverlayDriver implements LayerDriver {
       const volatile = options.volatile ?? false;
       // A volatile mount leaves this mark for the kernel to refuse the next mount; its content is declared expendable, so go on.
       await rm(path.join(work, "work/incompat"), { recursive: true, force: true });
-      await mountOverlay({ lower, upper, work, target, volatile });
+      await mountOverlay({ lower, writable: { upper, work, volatile }, target });
       this.#mounted.set(upper, target);
     });
   }
@@ -201,7 +229,7 @@ class OverlayDriver implements LayerDriver {
   async removeWritable(containerId: string): Promise<void> {
     await this.#trash.discard(paths.containerWritable(this.#roots, containerId));
     failpoint("layers.removeWritable.discarded");
-    this.#database.write((sql) => sql.prepare("DELETE FROM writable_layers WHERE container = ?").run(containerId));
+    this.#table.dropWritable(containerId);
   }
 
   inspectWritable(containerId: string, parent: string | undefined, target: string): Record<string, string> {
@@ -218,41 +246,39 @@ class OverlayDriver implements LayerDriver {
     if (this.#staging.size > 0) this.#log.warn({ staging: this.#staging.size }, "layers were still being filled");
   }
 
+  async #mountStaged(upper: string, work: string, below: string[], target: string): Promise<void> {
+    const busy = below.find((folder) => this.#mounted.has(folder));
+    if (busy !== undefined) throw new EngineError("conflict", `mounting a layer at ${target}: ${busy}, below it, is being written to`);
+    await mkdir(work, { mode: 0o700 });
+    await mountOverlay({ lower: this.#orEmpty(below), writable: { upper, work, volatile: true }, target });
+    this.#mounted.set(upper, target);
+  }
+
   #writableFolders(containerId: string, parent: string | undefined): { lower: string[]; upper: string; work: string } {
     const home = paths.containerWritable(this.#roots, containerId);
-    const lower = parent === undefined ? [path.join(home, "empty")] : this.#folders(parent);
-    return { lower, upper: path.join(home, "diff"), work: path.join(home, "work") };
+    return { lower: this.#orEmpty(this.#below(parent)), upper: path.join(home, "diff"), work: path.join(home, "work") };
+  }
+
+  /** An overlay has to lie over something. */
+  #orEmpty(lower: string[]): string[] {
+    return lower.length > 0 ? lower : [paths.empty(this.#roots)];
   }
 
   /** The folders of a layer and of all below it, topmost first. */
-  #folders(chainId: string): string[] {
-    const folders: string[] = [];
-    for (let next: string | undefined = chainId; next !== undefined;) {
-      const row = this.#layers.get(next);
-      if (row === undefined) throw new EngineError("system", `layer ${next} is not in the store`);
-      folders.push(path.join(paths.layers(this.#roots), row.folder, "diff"));
-      next = row.parent;
-    }
-    return folders;
+  #below(parent: LayerParent): string[] {
+    if (typeof parent !== "object") return this.#table.chain(parent).map((folder) => this.#diffOf(folder));
+    const own = ownStaged(parent);
+    return [own.folder, ...own.below];
+  }
+
+  #diffOf(folder: string): string {
+    return path.join(paths.layers(this.#roots), folder, "diff");
   }
 }
 
-interface LayerRow {
-  parent: string | undefined;
-  diffId: string;
-  /** Below `layers/`. */
-  folder: string;
-  bytes: number;
-}
-
-function readRows(database: Database): Map<string, LayerRow> {
-  const rows = database.sql.prepare("SELECT chain_id, parent, diff_id, folder, bytes FROM layers").all();
-  return new Map(
-    rows.map(({ chain_id: chainId, parent, diff_id: diffId, folder, bytes }) => [
-      String(chainId),
-      { parent: typeof parent === "string" ? parent : undefined, diffId: String(diffId), folder: String(folder), bytes: Number(bytes) },
-    ]),
-  );
+function ownStaged(staged: StagedLayer): OverlayStagedLayer {
+  if (!(staged instanceof OverlayStagedLayer)) throw new Error("a layer that another driver stages");
+  return staged;
 }
 
 /** Makes a folder with the owner and mode of the one it will lie over: an overlay's root shows those of its topmost folder. */

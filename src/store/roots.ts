@@ -19,6 +19,7 @@ import path from "node:path";
  *         exit.json        how it ended, durable
  *         hostname, hosts, resolv.conf
  *       volumes/NAME/_data
+ *       empty/             what an overlay lies over that has nothing below it
  */
 export interface Roots {
   data: string;
@@ -37,6 +38,7 @@ export const paths = {
   containerWritable: (roots: Roots, id: string): string => path.join(roots.data, "containers", id, "rw"),
   containerLog: (roots: Roots, id: string): string => path.join(roots.data, "containers", id, `${id}-json.log`),
   containerExit: (roots: Roots, id: string): string => path.join(roots.data, "containers", id, "exit.json"),
+  empty: (roots: Roots): string => path.join(roots.data, "empty"),
   volumes: (roots: Roots): string => path.join(roots.data, "volumes"),
   keeperSocket: (roots: Roots): string => path.join(roots.exec, "keeper.sock"),
   keeperLog: (roots: Roots): string => path.join(roots.exec, "keeper.log"),
@@ -61,4 +63,5 @@ export async function ensureRoots(roots: Roots): Promise<void> {
   for (const folder of [blobs, partialBlobs, layers, layersTrash, containers, volumes, runtime, netns, bundles, pty]) {
     await mkdir(folder(roots), { recursive: true, mode: 0o700 });
   }
+  await mkdir(paths.empty(roots), { recursive: true, mode: 0o755 });
 }

@@ -51,8 +51,6 @@ export interface Images {
 
   /** Finishes or undoes what an earlier daemon left half done. */
   restore(): Promise<void>;
-
-  [Symbol.asyncDispose](): Promise<void>;
 }
 
 export interface Image {

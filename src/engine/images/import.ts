@@ -3,7 +3,7 @@ import { rm, writeFile } from "node:fs/promises";
 import { EngineError } from "../../base/errors.ts";
 import { failpoint } from "../../base/failpoint.ts";
 import { formatTime, nowNs } from "../../base/time.ts";
-import { addImage, unpackInto } from "./add-image.ts";
+import { addImage } from "./add-image.ts";
 import { applyChanges } from "./config-changes.ts";
 import type { ContainerDefaults } from "./image-config.ts";
 import type { Image, ImportRequest, ProgressLine } from "./images.ts";
@@ -81,7 +81,7 @@ function referenceOf(request: ImportRequest): ReturnType<typeof parseReference> 
 async function makeLayer(engine: ImageEngine, archivePath: string, pin: Pin, signal?: AbortSignal): Promise<string> {
   const staged = await engine.layers.stage(undefined);
   try {
-    const { diffId, bytes } = await unpackInto(engine, staged, { path: archivePath, what: "importing the archive" }, signal);
+    const { diffId, bytes } = await staged.apply({ path: archivePath, what: "importing the archive" }, signal);
     failpoint("images.import.unpacked");
     pin.hold(diffId);
     await engine.layers.commit([{ staged, chainId: diffId, parent: undefined, diffId, bytes }]);

@@ -1,8 +1,6 @@
 import { EngineError } from "../../base/errors.ts";
 import { shortId } from "../../base/ids.ts";
-import type { FinishedLayer, StagedLayer } from "../../store/layers.ts";
-import type { UnpackResult } from "../../store/unpack/unpack-layer.ts";
-import { adoptFolders, unpackInto } from "./add-image.ts";
+import type { FinishedLayer, LayerContent, StagedLayer } from "../../store/layers.ts";
 import type { ProgressLine } from "./images.ts";
 import type { ImageEngine } from "./open-images.ts";
 import type { Reference } from "./reference.ts";
@@ -108,10 +106,10 @@ async function bringLayer(
   signal: AbortSignal,
 ): Promise<FinishedLayer> {
   const { chainId, diffId, below, tell } = request;
-  const { bytes, implied } = await downloadAndUnpack(engine, request, stagedSoon, signal);
+  const { bytes } = await downloadAndUnpack(engine, request, stagedSoon, signal);
   const staged = await stagedSoon;
   if (typeof below === "object") await below.done;
-  await adoptFolders(engine, staged, implied, signal);
+  await staged.complete(signal);
   tell({ status: "Pull complete", progressDetail: {} });
   return { staged, chainId, parent: typeof below === "object" ? below.chainId : below, diffId, bytes };
 }
@@ -121,7 +119,7 @@ async function downloadAndUnpack(
   { session, reference, layer, diffId, tell }: LayerJobRequest,
   staged: Promise<StagedLayer>,
   signal: AbortSignal,
-): Promise<UnpackResult> {
+): Promise<LayerContent> {
   const total = layer.sizeBytes;
   const download = await engine.downloads.fetch(
     {
@@ -140,7 +138,7 @@ async function downloadAndUnpack(
     tell({ status: "Download complete", progressDetail: {} });
     const what = `unpacking layer ${shortId(layer.digest)}`;
     const progress = (current: number): void => tell({ status: "Extracting", progressDetail: { current, total } });
-    const result = await unpackInto(engine, await staged, { path: download.path, what, progress }, signal);
+    const result = await (await staged).apply({ path: download.path, what, progress }, signal);
     progress(total);
     if (result.diffId !== diffId) {
       throw new EngineError(

@@ -1,6 +1,6 @@
 import type { Log } from "../../base/log.ts";
 import { openBlobs, type Blobs } from "../../store/blobs.ts";
-import { openChildPool, type ChildPool } from "../../store/child/pool.ts";
+import type { ChildPool } from "../../store/child/pool.ts";
 import type { Database } from "../../store/database.ts";
 import type { LayerDriver } from "../../store/layers.ts";
 import type { Roots } from "../../store/roots.ts";
@@ -80,16 +80,14 @@ export interface ImagesOptions {
   registryConfig: Partial<RegistrySettings>;
   /** Containers that were made from an image. */
   usersOf: (imageId: string) => { id: string; running: boolean }[];
-  /** Program and arguments of the unpack child. */
-  unpackCommand: string[];
+  children: ChildPool;
   events?: Events | undefined;
 }
 
 /** Opens the images of a data root. `restore` must run before anything else is asked. */
 export function openImages(options: ImagesOptions): Images {
-  const { database, roots, log, layers, usersOf, events } = options;
+  const { database, roots, log, layers, children, usersOf, events } = options;
   const pinned = new Set<Pin>();
-  const children = openChildPool({ command: options.unpackCommand, log });
   const blobs = openBlobs(roots);
   const registry: RegistrySettings = { ...REGISTRY_DEFAULTS, ...options.registryConfig };
   const parts: Omit<ImageEngine, "layerJobs"> = {
@@ -132,7 +130,6 @@ export function openImages(options: ImagesOptions): Images {
     ensureEmbedded: () => ensureEmbeddedBusybox(engine),
     collectLayers: () => collectLayers(engine),
     restore: () => restoreImages(engine),
-    [Symbol.asyncDispose]: () => children[Symbol.asyncDispose](),
   };
 }
 

@@ -1,0 +1,100 @@
+import { rm } from "node:fs/promises";
+import path from "node:path";
+
+import { EngineError } from "../base/errors.ts";
+import { failpoint } from "../base/failpoint.ts";
+import type { ChildPool } from "./child/pool.ts";
+import type { LayerArchive, LayerContent, StagedLayer } from "./layers.ts";
+import type { PackRequest, PackResult } from "./pack/pack-job.ts";
+import type { AdoptRequest } from "./unpack/adopt-folders.ts";
+import type { UnpackRequest, UnpackResult } from "./unpack/unpack-layer.ts";
+
+/** What a staged layer needs of its driver. */
+export interface StagingPlace {
+  children: ChildPool;
+  mount: (layer: { upper: string; work: string; below: string[] }, target: string) => Promise<void>;
+  unmount: (target: string) => Promise<void>;
+  abandon: (layer: OverlayStagedLayer) => Promise<void>;
+}
+
+/** A layer of the overlay driver that is being filled: `diff` becomes the layer, `work` is there only while it is mounted. */
+export class OverlayStagedLayer implements StagedLayer {
+  readonly home: string;
+  /** Folders of the layers below, uppermost first. */
+  readonly below: string[];
+  readonly #place: StagingPlace;
+  #content: LayerContent | undefined;
+  /** Folders that the archive did not bring but has files in. */
+  #implied: string[] = [];
+  #mountedAt: string | undefined;
+
+  constructor(home: string, below: string[], place: StagingPlace) {
+    this.home = home;
+    this.below = below;
+    this.#place = place;
+  }
+
+  get name(): string {
+    return path.basename(this.home);
+  }
+
+  get folder(): string {
+    return path.join(this.home, "diff");
+  }
+
+  get #work(): string {
+    return path.join(this.home, "work");
+  }
+
+  async apply({ path: archivePath, what, progress }: LayerArchive, signal?: AbortSignal): Promise<LayerContent> {
+    const payload: UnpackRequest = { archivePath, folder: this.folder };
+    const job = { kind: "unpack", payload, what, heavy: true, progress: (value: unknown) => progress?.(Number(value)) };
+    // What unpackLayer of the same build gives back.
+    const { diffId, bytes, implied } = (await this.#place.children.run(job, signal)) as UnpackResult;
+    this.#implied = implied;
+    this.#content = { diffId, bytes };
+    return this.#content;
+  }
+
+  async complete(signal?: AbortSignal): Promise<void> {
+    if (this.#implied.length === 0 || this.below.length === 0) return;
+    const payload: AdoptRequest = { folder: this.folder, below: this.below, names: this.#implied };
+    await this.#place.children.run({ kind: "adopt", payload, what: "completing the layer", heavy: false }, signal);
+  }
+
+  async mount(target: string): Promise<void> {
+    if (this.#mountedAt !== undefined)
+      throw new EngineError("conflict", `mounting a layer at ${target}: it is mounted at ${this.#mountedAt}`);
+    await this.#place.mount({ upper: this.folder, work: this.#work, below: this.below }, target);
+    this.#mountedAt = target;
+    this.#content = undefined;
+  }
+
+  /** Afterwards the folder is the layer: the kernel's work folder, with its mark of a volatile mount, goes. */
+  async unmount(): Promise<void> {
+    if (this.#mountedAt === undefined) return;
+    await this.#place.unmount(this.#mountedAt);
+    this.#mountedAt = undefined;
+    failpoint("layers.staged.unmounted");
+    await rm(this.#work, { recursive: true, force: true });
+  }
+
+  async finish(signal?: AbortSignal): Promise<LayerContent> {
+    if (this.#mountedAt !== undefined) throw new EngineError("conflict", `finishing a layer: it is mounted at ${this.#mountedAt}`);
+    this.#content ??= await this.#hash(signal);
+    return this.#content;
+  }
+
+  async abort(): Promise<void> {
+    await this.unmount();
+    await this.#place.abandon(this);
+  }
+
+  async #hash(signal?: AbortSignal): Promise<LayerContent> {
+    const payload: PackRequest = { folder: this.folder, isUpper: true };
+    const result = await this.#place.children.run({ kind: "pack", payload, what: "finishing the layer", heavy: false }, signal);
+    // What packLayer of the same build gives back.
+    const { diffId, bytes } = result as PackResult;
+    return { diffId, bytes };
+  }
+}
