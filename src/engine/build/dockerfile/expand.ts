@@ -1,0 +1,342 @@
+/**
+ * Words as a Dockerfile expands them: quotes, escapes and `$NAME`, `${NAME}`, `${NAME:-word}` and its relatives. One pass from left to right;
+ * the value of a variable is never looked into again. All of a `${…}` is read, and fails, even where its outcome is not needed, as in BuildKit.
+ *
+ * What differs from a shell: inside double quotes only `"`, `$` and the escape character can be escaped; an unset variable is empty; there are
+ * no commands and no arithmetic; `$1`, `$@` and so on are names like any other.
+ */
+import { EngineError } from "../../../base/errors.ts";
+import { isSpace } from "./characters.ts";
+import { removePrefix, removeSuffix, replacePattern } from "./pattern.ts";
+import type { EscapeCharacter } from "./syntax.ts";
+
+/** How long a word may become: an ENV that doubles itself line by line ends here. */
+export const MAX_EXPANDED_LENGTH = 1024 * 1024;
+/** How deep `${a:-${b:-…}}` may go. */
+export const MAX_EXPANSION_DEPTH = 100;
+
+export type Lookup = (name: string) => string | undefined;
+
+export interface ExpandOptions {
+  /** Quotes stay as they are. */
+  keepQuotes?: boolean;
+  /** Escape characters stay before what they escape. */
+  keepEscapes?: boolean;
+  /** Quotes are characters like any other: contents of heredocs. */
+  ignoreQuotes?: boolean;
+  /** Variables without a value stay as written. */
+  keepUnset?: boolean;
+}
+
+export interface Expansion {
+  text: string;
+  /** The text split at blanks that no quote or escape protects. */
+  words: string[];
+  /** Names that were looked up, with and without a value. */
+  found: Set<string>;
+  missing: Set<string>;
+}
+
+/** A word with its variables replaced and its quotes removed. */
+export function expandWord(word: string, lookup: Lookup, escape: EscapeCharacter): string {
+  return expand(word, lookup, escape).text;
+}
+
+/** The same, split into words afterwards: `EXPOSE $PORTS` may mean several. */
+export function expandWords(word: string, lookup: Lookup, escape: EscapeCharacter): string[] {
+  return expand(word, lookup, escape).words;
+}
+
+/** The content of a heredoc: variables and `\$` only, quotes are text. */
+export function expandHeredoc(content: string, lookup: Lookup, escape: EscapeCharacter): string {
+  return expand(content, lookup, escape, { ignoreQuotes: true }).text;
+}
+
+export function expand(word: string, lookup: Lookup, escape: EscapeCharacter, options: ExpandOptions = {}): Expansion {
+  const expander = new Expander(word, lookup, escape, options);
+  try {
+    return expander.run();
+  } catch (error) {
+    if (error instanceof ExpansionFailure) throw new EngineError("invalid", `failed to process ${quoted(word)}: ${error.message}`);
+    throw error;
+  }
+}
+
+const SHOWN_WORD_LENGTH = 1000;
+
+function quoted(word: string): string {
+  return JSON.stringify(word.length > SHOWN_WORD_LENGTH ? `${word.slice(0, SHOWN_WORD_LENGTH)}…` : word);
+}
+
+class ExpansionFailure extends Error {}
+
+/** Collects the words of a text while it is expanded. */
+class WordCollector {
+  readonly words: string[] = [];
+  private word = "";
+
+  /** Text in which blanks separate. */
+  addLoose(text: string): void {
+    for (const character of text) {
+      if (!isSpace(character)) this.word += character;
+      else this.end();
+    }
+  }
+
+  addFixed(text: string): void {
+    this.word += text;
+  }
+
+  end(): void {
+    if (this.word !== "") this.words.push(this.word);
+    this.word = "";
+  }
+}
+
+class Expander {
+  private readonly source: string;
+  private readonly lookup: Lookup;
+  private readonly escape: EscapeCharacter;
+  private readonly options: ExpandOptions;
+  private readonly found = new Set<string>();
+  private readonly missing = new Set<string>();
+  private at = 0;
+  private depth = 0;
+
+  constructor(source: string, lookup: Lookup, escape: EscapeCharacter, options: ExpandOptions) {
+    this.source = source;
+    this.lookup = lookup;
+    this.escape = escape;
+    this.options = options;
+  }
+
+  run(): Expansion {
+    const words = new WordCollector();
+    const text = this.readUntil("", this.options.keepEscapes === true, words);
+    words.end();
+    return { text, words: words.words, found: this.found, missing: this.missing };
+  }
+
+  /** Reads up to `stop`, which goes too, or to the end where `stop` is empty. */
+  private readUntil(stop: string, keepEscapes: boolean, words?: WordCollector): string {
+    let text = "";
+    while (this.at < this.source.length) {
+      const character = this.source.charAt(this.at);
+      if (character === stop) {
+        this.at += 1;
+        return text;
+      }
+      let part: string;
+      if (character === "$") {
+        part = this.readVariable();
+        words?.addLoose(part);
+      } else if (character === "'" && this.options.ignoreQuotes !== true) {
+        part = this.readSingleQuoted();
+        words?.addFixed(part);
+      } else if (character === '"' && this.options.ignoreQuotes !== true) {
+        part = this.readDoubleQuoted(keepEscapes);
+        words?.addFixed(part);
+      } else if (character === "<") {
+        part = this.readHeredocSign();
+        words?.addFixed(part);
+      } else if (character === this.escape) {
+        const escaped = this.source.charAt(this.at + 1);
+        this.at += 2;
+        part = keepEscapes ? character + escaped : escaped;
+        words?.addFixed(part);
+      } else {
+        part = this.readPlain(stop);
+        words?.addLoose(part);
+      }
+      text = this.checked(text + part);
+    }
+    if (stop === "") return text;
+    if (stop === "}") this.fail("syntax error: missing '}'");
+    this.fail("syntax error: missing '/' in ${}");
+  }
+
+  /** Characters that mean nothing else, at least one. */
+  private readPlain(stop: string): string {
+    const begin = this.at;
+    do this.at += 1;
+    while (this.at < this.source.length && !this.isSpecial(this.source.charAt(this.at), stop));
+    return this.source.slice(begin, this.at);
+  }
+
+  private isSpecial(character: string, stop: string): boolean {
+    return (
+      character === "$" || character === "'" || character === '"' || character === "<" || character === this.escape || character === stop
+    );
+  }
+
+  /** `<<` and the blanks behind it stay together, so that `<< EOF` is one word. */
+  private readHeredocSign(): string {
+    const begin = this.at;
+    this.at += 1;
+    if (this.source.charAt(this.at) === "<") {
+      this.at += 1;
+      while (/[\t\r ]/.test(this.source.charAt(this.at))) this.at += 1;
+    }
+    return this.source.slice(begin, this.at);
+  }
+
+  private readSingleQuoted(): string {
+    const end = this.source.indexOf("'", this.at + 1);
+    if (end === -1) this.fail("unexpected end of statement while looking for matching single-quote");
+    const begin = this.at;
+    this.at = end + 1;
+    return this.options.keepQuotes === true ? this.source.slice(begin, end + 1) : this.source.slice(begin + 1, end);
+  }
+
+  private readDoubleQuoted(keepEscapes: boolean): string {
+    const quote = this.options.keepQuotes === true ? '"' : "";
+    let text = quote;
+    this.at += 1;
+    while (this.at < this.source.length) {
+      const character = this.source.charAt(this.at);
+      if (character === '"') {
+        this.at += 1;
+        return text + quote;
+      }
+      if (character === "$") {
+        text += this.readVariable();
+      } else if (character === this.escape) {
+        text += this.readEscapedInQuotes(keepEscapes);
+      } else {
+        text += character;
+        this.at += 1;
+      }
+      this.checked(text);
+    }
+    this.fail("unexpected end of statement while looking for matching double-quote");
+  }
+
+  /** Before anything but `"`, `$` and itself the escape character is a character like any other. */
+  private readEscapedInQuotes(keepEscapes: boolean): string {
+    const next = this.source.charAt(this.at + 1);
+    const kept = keepEscapes ? this.escape : "";
+    if (next === "") {
+      this.at += 1;
+      return kept;
+    }
+    if (next === '"' || next === "$" || next === this.escape) {
+      this.at += 2;
+      return kept + next;
+    }
+    this.at += 1;
+    return kept + this.escape;
+  }
+
+  private readVariable(): string {
+    this.at += 1;
+    if (this.source.charAt(this.at) === "{") return this.readBraced();
+    const name = this.readName();
+    if (name === "") return "$";
+    return this.valueOf(name) ?? (this.options.keepUnset === true ? `$${name}` : "");
+  }
+
+  private readBraced(): string {
+    if (this.depth >= MAX_EXPANSION_DEPTH) this.fail(`\${…} is nested deeper than ${MAX_EXPANSION_DEPTH}`);
+    this.depth += 1;
+    this.at += 1;
+    const first = this.source.charAt(this.at);
+    if (first === "") this.fail("syntax error: missing '}'");
+    if (first === "{" || first === "}" || first === ":") this.fail("syntax error: bad substitution");
+    const name = this.readName();
+    const text = this.readModifier(name);
+    this.depth -= 1;
+    return text;
+  }
+
+  private readModifier(name: string): string {
+    const modifier = this.readModifierSign();
+    const keep = (written: string): string | undefined =>
+      this.options.keepUnset === true && this.lookup(name) === undefined ? `\${${name}${modifier}${written}}` : undefined;
+    switch (modifier) {
+      case "}": {
+        const value = this.valueOf(name);
+        return value ?? (this.options.keepUnset === true ? `\${${name}}` : "");
+      }
+      case "-":
+      case ":-":
+      case "+":
+      case ":+":
+      case "?":
+      case ":?": {
+        const word = this.readUntil("}", false);
+        const value = this.valueOf(name);
+        return keep(word) ?? this.substitute(name, modifier, word, value);
+      }
+      case "#":
+      case "%": {
+        const word = this.readUntil("}", true);
+        const value = this.valueOf(name) ?? "";
+        const isLongest = word.startsWith(modifier);
+        const pattern = isLongest ? word.slice(1) : word;
+        const remove = modifier === "#" ? removePrefix : removeSuffix;
+        return keep(word) ?? this.matched(pattern, () => remove(value, pattern, isLongest));
+      }
+      case "/":
+      case "//": {
+        const pattern = this.readUntil("/", true);
+        const replacement = this.readUntil("}", true);
+        const value = this.valueOf(name) ?? "";
+        return (
+          keep(`${pattern}/${replacement}`) ?? this.matched(pattern, () => replacePattern(value, pattern, replacement, modifier === "//"))
+        );
+      }
+      default:
+        if (modifier === "" || modifier === ":") this.fail("syntax error: missing '}'");
+        this.fail(`unsupported modifier (${modifier}) in substitution`);
+    }
+  }
+
+  private readModifierSign(): string {
+    const length = /^(?::[\s\S]|\/\/)/.test(this.source.slice(this.at, this.at + 2)) ? 2 : 1;
+    const sign = this.source.slice(this.at, this.at + length);
+    this.at += sign.length;
+    return sign;
+  }
+
+  private substitute(name: string, modifier: string, word: string, value: string | undefined): string {
+    const isAbsent = value === undefined || (value === "" && modifier.startsWith(":"));
+    if (modifier.endsWith("-")) return isAbsent ? word : value;
+    if (modifier.endsWith("+")) return isAbsent ? "" : word;
+    if (!isAbsent) return value;
+    this.fail(`${name}: ${word === "" ? `is not allowed to be ${value === undefined ? "unset" : "empty"}` : word}`);
+  }
+
+  private matched(pattern: string, change: () => string): string {
+    try {
+      return change();
+    } catch (error) {
+      if (error instanceof RangeError) this.fail(`invalid pattern (${pattern}) in substitution: ${error.message}`);
+      throw error;
+    }
+  }
+
+  /** Letters, digits and `_`; digits alone where it begins with one; or one special parameter. */
+  private readName(): string {
+    const begin = this.at;
+    const first = this.source.charAt(begin);
+    if (/[@*#?\-$!]/.test(first)) this.at += 1;
+    else if (/\p{Nd}/u.test(first)) while (/\p{Nd}/u.test(this.source.charAt(this.at))) this.at += 1;
+    else while (/[\p{L}\p{Nd}_]/u.test(this.source.charAt(this.at))) this.at += 1;
+    return this.source.slice(begin, this.at);
+  }
+
+  private valueOf(name: string): string | undefined {
+    const value = this.lookup(name);
+    (value === undefined ? this.missing : this.found).add(name);
+    return value;
+  }
+
+  private checked(text: string): string {
+    if (text.length > MAX_EXPANDED_LENGTH) this.fail(`it becomes longer than ${MAX_EXPANDED_LENGTH} characters`);
+    return text;
+  }
+
+  private fail(message: string): never {
+    throw new ExpansionFailure(message);
+  }
+}
