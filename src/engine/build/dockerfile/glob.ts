@@ -27,11 +27,6 @@ export function compileGlob(pattern: string, options: { doubleStar: boolean }): 
   };
 }
 
-/** Whether a path is a pattern at all. */
-export function isGlob(path: string): boolean {
-  return /[*?[\\]/.test(path);
-}
-
 const META = new Set(["*", "?", "[", "]", "\\"]);
 
 function parseGlob(characters: string[], doubleStar: boolean): Token[] {
