@@ -3,6 +3,8 @@ import { downloadBlob, type DownloadRequest } from "../engine/images/registry/do
 import { exchange, type ExchangeRequest } from "../engine/images/registry/exchange.ts";
 import { fetchFile, type FetchRequest } from "../engine/images/registry/fetch-file.ts";
 import type { AdoptRequest } from "../store/unpack/adopt-folders.ts";
+import type { CopyRequest } from "../store/pack/copy-tree.ts";
+import type { ChangesRequest } from "../store/pack/list-changes.ts";
 import type { PackRequest } from "../store/pack/pack-job.ts";
 import type { UnpackRequest } from "../store/unpack/unpack-layer.ts";
 
@@ -19,6 +21,14 @@ serveJobs({
   pack: async (payload, _progress, signal) => {
     const { packLayer } = await import("../store/pack/pack-job.ts");
     return packLayer(payload as PackRequest, signal);
+  },
+  copy: async (payload, _progress, signal) => {
+    const { copyTree } = await import("../store/pack/copy-tree.ts");
+    return copyTree(payload as CopyRequest, signal);
+  },
+  changes: async (payload, _progress, signal) => {
+    const { listChanges } = await import("../store/pack/list-changes.ts");
+    return listChanges(payload as ChangesRequest, signal);
   },
   adopt: async (payload) => {
     const { adoptFolders } = await import("../store/unpack/adopt-folders.ts");

@@ -9,11 +9,16 @@ const FS_IOC_SETFLAGS = 0x40086602n;
 const FS_TOPDIR_FL = 0x20000;
 const ATTRIBUTE_NAMES_LIMIT_BYTES = 65_536;
 
+const attributeNames = Buffer.allocUnsafe(ATTRIBUTE_NAMES_LIMIT_BYTES);
+const attributeValue = Buffer.allocUnsafe(ATTRIBUTE_NAMES_LIMIT_BYTES);
+
 const nativeIoctl = libc("int ioctl(int fd, ulong request, void *argument)");
 const nativeSyncfs = libc("int syncfs(int fd)");
 const nativeFsetxattr = libc("int fsetxattr(int fd, void *name, void *value, size_t size, int flags)");
 const nativeLsetxattr = libc("int lsetxattr(void *path, void *name, void *value, size_t size, int flags)");
 const nativeLgetxattr = libc("long lgetxattr(void *path, void *name, void *value, size_t size)");
+const nativeFgetxattr = libc("long fgetxattr(int fd, void *name, void *value, size_t size)");
+const nativeLremovexattr = libc("int lremovexattr(void *path, void *name)");
 const nativeLlistxattr = libc("long llistxattr(void *path, void *list, size_t size)");
 
 /** Writes everything of the file system that holds `folder` to the disk. Runs in the thread pool; takes as long as the disk does. */
@@ -55,30 +60,32 @@ export function setAttributeOfPath(path: string, name: string, value: Uint8Array
 /** All extended attributes of the file at `path` itself, by name. Path and names are binary strings (see openat.ts). @public */
 export function attributesOf(path: string): Map<string, Buffer> {
   const attributes = new Map<string, Buffer>();
-  const list = Buffer.allocUnsafe(ATTRIBUTE_NAMES_LIMIT_BYTES);
-  const listed = nativeLlistxattr(nameBytes(path), list, list.length);
+  const listed = nativeLlistxattr(nameBytes(path), attributeNames, attributeNames.length);
   if (listed < 0) {
     const error = new SystemCallError("llistxattr", errno(), path);
     if (error.code === "EOPNOTSUPP") return attributes;
     throw error;
   }
-  for (const name of list.subarray(0, listed).toString("latin1").split("\0").filter(Boolean)) {
-    const value = Buffer.allocUnsafe(ATTRIBUTE_NAMES_LIMIT_BYTES);
-    const size = checked("lgetxattr", nativeLgetxattr(nameBytes(path), nameBytes(name), value, value.length), `${path} ${name}`);
-    attributes.set(name, Buffer.from(value.subarray(0, size)));
+  if (listed === 0) return attributes;
+  for (const name of attributeNames.toString("latin1", 0, listed - 1).split("\0")) {
+    const size = nativeLgetxattr(nameBytes(path), nameBytes(name), attributeValue, attributeValue.length);
+    attributes.set(name, Buffer.from(attributeValue.subarray(0, checked("lgetxattr", size, `${path} ${name}`))));
   }
   return attributes;
 }
 
-const attributeValue = Buffer.allocUnsafe(ATTRIBUTE_NAMES_LIMIT_BYTES);
-
-/** One extended attribute of the file at `path` itself; undefined when it has none of that name. */
-export function attributeOf(path: string, name: string): Buffer | undefined {
-  const size = nativeLgetxattr(nameBytes(path), nameBytes(name), attributeValue, attributeValue.length);
+/** One extended attribute of an open file; undefined when it has none of that name. `what` names the file in an error. */
+export function attributeOfOpen(fd: number, name: string, what: string): Buffer | undefined {
+  const size = nativeFgetxattr(fd, nameBytes(name), attributeValue, attributeValue.length);
   if (size >= 0) return Buffer.from(attributeValue.subarray(0, size));
-  const error = new SystemCallError("lgetxattr", errno(), `${path} ${name}`);
+  const error = new SystemCallError("fgetxattr", errno(), `${what} ${name}`);
   if (error.code === "ENODATA" || error.code === "EOPNOTSUPP") return undefined;
   throw error;
+}
+
+/** Takes an extended attribute from the file at `path` itself. */
+export function removeAttributeOfPath(path: string, name: string): void {
+  checked("lremovexattr", nativeLremovexattr(nameBytes(path), nameBytes(name)), `${path} ${name}`);
 }
 
 function nameBytes(name: string): Buffer {

@@ -105,6 +105,14 @@ export interface FileTime {
   nanoseconds: number;
 }
 
+const NS_PER_SECOND = 1_000_000_000n;
+
+/** A status's `mtimeNs`. */
+export function timeOf(ns: bigint): FileTime {
+  const rest = ((ns % NS_PER_SECOND) + NS_PER_SECOND) % NS_PER_SECOND;
+  return { seconds: Number((ns - rest) / NS_PER_SECOND), nanoseconds: Number(rest) };
+}
+
 /** Sets the modification time, and the access time to the same. */
 export function setTimes(fd: number, time: FileTime, what: string): void {
   checked("futimens", nativeFutimens(fd, timesOf(time)), what);

@@ -75,6 +75,9 @@ export interface LayerDriver {
   /** What a container has changed of what it was made from, by Docker's rules and in Docker's order. */
   changesOf(containerId: string, signal?: AbortSignal): Promise<LayerChange[]>;
 
+  /** Writes the whole tree of a container to the file at `target`, as `docker export` has it. */
+  packWritable(containerId: string, target: string, signal?: AbortSignal): Promise<PackedLayer>;
+
   [Symbol.asyncDispose](): Promise<void>;
 }
 
@@ -89,8 +92,11 @@ export interface StagedLayer {
   apply(archive: LayerArchive, signal?: AbortSignal): Promise<LayerContent>;
   complete(signal?: AbortSignal): Promise<void>;
 
-  /** Mounts the whole tree, with the layers below, at `target` (an existing folder) to write in. A crash may take what was written. */
-  mount(target: string): Promise<void>;
+  /**
+   * Mounts the whole tree, with the layers below, at `target` (an existing folder) to write in. A crash may take what was written.
+   * `mountPoints`: with what a runtime mounts over (mount-points.ts), for processes to run in it; that is no part of the layer.
+   */
+  mount(target: string, options?: { mountPoints?: boolean }): Promise<void>;
   /** Ends the writing. Not mounted: nothing to do. */
   unmount(): Promise<void>;
 

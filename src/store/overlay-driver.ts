@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { chmod, chown, lstat, mkdir, readdir, rm, stat } from "node:fs/promises";
+import { chmod, chown, lstat, mkdir, open, readdir, rm, rmdir, stat } from "node:fs/promises";
 import path from "node:path";
 
 import { EngineError, codeOf } from "../base/errors.ts";
@@ -9,6 +9,7 @@ import { KeyedLock } from "../base/locks.ts";
 import type { Log } from "../base/log.ts";
 import { retry } from "../base/retry.ts";
 import { together } from "../base/together.ts";
+import { Undo } from "../base/undo.ts";
 import { setTopDirectoryFlag, syncFileSystem } from "../kernel/file-attributes.ts";
 import { mountOverlay, readMounts, unmount } from "../kernel/mount.ts";
 import type { ChildPool } from "./child/pool.ts";
@@ -16,8 +17,11 @@ import type { Database } from "./database.ts";
 import { groupedCalls } from "./grouped-calls.ts";
 import { LayerTable } from "./layer-table.ts";
 import type { FinishedLayer, LayerChange, LayerDriver, LayerParent, PackedLayer, StagedLayer } from "./layers.ts";
+import { ensureMountPoints } from "./mount-points.ts";
 import { OverlayStagedLayer, type StagingPlace } from "./overlay-staged.ts";
+import type { ChangesRequest } from "./pack/list-changes.ts";
 import type { PackRequest, PackResult } from "./pack/pack-job.ts";
+import type { PackOptions } from "./pack/pack-tree.ts";
 import { paths, type Roots } from "./roots.ts";
 import { openTrash } from "./trash.ts";
 import { measureTree } from "./tree-size.ts";
@@ -77,7 +81,7 @@ class OverlayDriver implements LayerDriver {
     this.#sync = groupedCalls(() => syncFileSystem(paths.layers(options.roots)));
     this.#place = {
       children: options.children,
-      mount: ({ upper, work, below }, target) => this.#mountStaged(upper, work, below, target),
+      mount: (layer, target, mountPoints) => this.#mountStaged(layer, target, mountPoints),
       unmount: (target) => this.unmountWritable(target),
       abandon: async (layer) => {
         if (this.#staging.delete(layer)) await this.#trash.discard(layer.home);
@@ -118,7 +122,11 @@ class OverlayDriver implements LayerDriver {
     return [...this.#staging].some(({ name }) => name === folderName);
   }
 
-  async stage(parent: LayerParent): Promise<StagedLayer> {
+  stage(parent: LayerParent): Promise<StagedLayer> {
+    return this.#stage(parent);
+  }
+
+  async #stage(parent: LayerParent): Promise<OverlayStagedLayer> {
     const home = path.join(paths.layers(this.#roots), randomBytes(10).toString("hex"));
     const layer = new OverlayStagedLayer(home, this.#below(parent), this.#place);
     this.#staging.add(layer);
@@ -127,12 +135,45 @@ class OverlayDriver implements LayerDriver {
     return layer;
   }
 
-  stageCopyOfWritable(containerId: string): Promise<StagedLayer> {
-    return Promise.reject(new EngineError("unavailable", `copying what container ${shortId(containerId)} wrote: not yet`));
+  async stageCopyOfWritable(containerId: string, { frozen }: { frozen: boolean }, signal?: AbortSignal): Promise<StagedLayer> {
+    const { upper, parent } = this.#writable(containerId);
+    await using undo = new Undo((message) => this.#log.warn(message));
+    const layer = await this.#stage(parent);
+    undo.defer("throwing the copy away", () => layer.abort());
+    await layer.copyFrom(upper, frozen, signal);
+    failpoint("layers.copy.copied");
+    undo.keep();
+    return layer;
   }
 
-  changesOf(containerId: string): Promise<LayerChange[]> {
-    return Promise.reject(new EngineError("unavailable", `listing what container ${shortId(containerId)} changed: not yet`));
+  async changesOf(containerId: string, signal?: AbortSignal): Promise<LayerChange[]> {
+    const { home, upper, lower: below } = this.#writable(containerId);
+    const target = path.join(home, `changes-${randomBytes(4).toString("hex")}`);
+    const payload: ChangesRequest = { upper, below, target };
+    try {
+      const what = `listing what container ${shortId(containerId)} has changed`;
+      await this.#children.run({ kind: "changes", payload, what, heavy: false }, signal);
+      const changes: LayerChange[] = [];
+      await using file = await open(target);
+      // Written by listChanges of the same build.
+      for await (const line of file.readLines()) changes.push(JSON.parse(line) as LayerChange);
+      return changes;
+    } finally {
+      await rm(target, { force: true });
+    }
+  }
+
+  async packWritable(containerId: string, target: string, signal?: AbortSignal): Promise<PackedLayer> {
+    const { home, upper, lower } = this.#writable(containerId);
+    const mounted = this.#mounted.get(upper);
+    if (mounted !== undefined) return this.#pack(mounted, { isUpper: false }, target, signal);
+    const folder = path.join(home, `merged-${randomBytes(4).toString("hex")}`);
+    await using undo = new Undo((message) => this.#log.warn(message));
+    await mkdir(folder);
+    undo.defer("removing the mount point", () => rmdir(folder));
+    await mountOverlay({ lower: [upper, ...lower], target: folder });
+    undo.defer("unmounting", () => unmount(folder));
+    return await this.#pack(folder, { isUpper: false }, target, signal);
   }
 
   async commit(layers: FinishedLayer[]): Promise<void> {
@@ -148,7 +189,7 @@ class OverlayDriver implements LayerDriver {
 
   async pack(chainId: string, target: string, options: { gzip?: boolean } = {}, signal?: AbortSignal): Promise<PackedLayer> {
     const { folder, diffId } = this.#table.get(chainId);
-    const payload: PackRequest = { folder: this.#diffOf(folder), isUpper: true, target, gzip: options.gzip ?? false };
+    const payload: PackRequest = { folder: this.#diffOf(folder), options: { isUpper: true }, target, gzip: options.gzip ?? false };
     const what = `packing layer ${shortId(diffId)}`;
     // What packLayer of the same build gives back.
     const packed = (await this.#children.run({ kind: "pack", payload, what, heavy: true }, signal)) as PackResult;
@@ -165,7 +206,7 @@ class OverlayDriver implements LayerDriver {
   async mountReadOnly(parent: LayerParent, target: string): Promise<void> {
     const lower = this.#below(parent);
     // Without an upper folder the kernel wants two; the empty one at the bottom adds nothing.
-    await mountOverlay({ lower: lower.length > 1 ? lower : [...lower, paths.empty(this.#roots)], target });
+    await mountOverlay({ lower: lower.length > 1 ? lower : [...lower, path.join(paths.scratch(this.#roots), "diff")], target });
   }
 
   async unmountReadOnly(target: string): Promise<void> {
@@ -196,15 +237,16 @@ class OverlayDriver implements LayerDriver {
 
   async createWritable(containerId: string, parent: string | undefined): Promise<void> {
     const home = paths.containerWritable(this.#roots, containerId);
-    const [below] = this.#below(parent);
+    const below = this.#below(parent);
     this.#table.setWritable(containerId, parent);
     await mkdir(home, { recursive: true, mode: 0o700 });
-    await together(makeLike(path.join(home, "diff"), below), mkdir(path.join(home, "work"), { mode: 0o700 }));
+    const mountPoints = this.#mountPoints(below);
+    await together(makeLike(path.join(home, "diff"), mountPoints), mkdir(path.join(home, "work"), { mode: 0o700 }));
   }
 
   mountWritable(containerId: string, parent: string | undefined, target: string, options: { volatile?: boolean } = {}): Promise<void> {
     return this.#locks.run(containerId, async () => {
-      const { lower, upper, work } = this.#writableFolders(containerId, parent);
+      const { lower, upper, work } = this.#writable(containerId, parent);
       const elsewhere = this.#mounted.get(upper);
       if (elsewhere !== undefined && (await isMountPoint(elsewhere))) {
         if (elsewhere === target) return;
@@ -233,12 +275,12 @@ class OverlayDriver implements LayerDriver {
   }
 
   inspectWritable(containerId: string, parent: string | undefined, target: string): Record<string, string> {
-    const { lower, upper, work } = this.#writableFolders(containerId, parent);
+    const { lower, upper, work } = this.#writable(containerId, parent);
     return { ID: containerId, LowerDir: lower.join(":"), MergedDir: target, UpperDir: upper, WorkDir: work };
   }
 
   async measureWritable(containerId: string): Promise<number> {
-    return measureTree(this.#writableFolders(containerId, undefined).upper);
+    return measureTree(this.#writable(containerId).upper);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -246,22 +288,40 @@ class OverlayDriver implements LayerDriver {
     if (this.#staging.size > 0) this.#log.warn({ staging: this.#staging.size }, "layers were still being filled");
   }
 
-  async #mountStaged(upper: string, work: string, below: string[], target: string): Promise<void> {
+  async #mountStaged(
+    { upper, work, below }: { upper: string; work: string; below: string[] },
+    target: string,
+    mountPoints: boolean,
+  ): Promise<void> {
     const busy = below.find((folder) => this.#mounted.has(folder));
     if (busy !== undefined) throw new EngineError("conflict", `mounting a layer at ${target}: ${busy}, below it, is being written to`);
     await mkdir(work, { mode: 0o700 });
-    await mountOverlay({ lower: this.#orEmpty(below), writable: { upper, work, volatile: true }, target });
+    const lower = mountPoints
+      ? [this.#mountPoints(below), ...below]
+      : below.length > 0
+        ? below
+        : [path.join(paths.scratch(this.#roots), "diff")];
+    await mountOverlay({ lower, writable: { upper, work, volatile: true }, target });
     this.#mounted.set(upper, target);
   }
 
-  #writableFolders(containerId: string, parent: string | undefined): { lower: string[]; upper: string; work: string } {
+  #writable(containerId: string, parent = this.#table.parentOfWritable(containerId)): WritableFolders {
     const home = paths.containerWritable(this.#roots, containerId);
-    return { lower: this.#orEmpty(this.#below(parent)), upper: path.join(home, "diff"), work: path.join(home, "work") };
+    const below = this.#below(parent);
+    const lower = [this.#mountPoints(below), ...below];
+    return { parent, home, lower, upper: path.join(home, "diff"), work: path.join(home, "work") };
   }
 
-  /** An overlay has to lie over something. */
-  #orEmpty(lower: string[]): string[] {
-    return lower.length > 0 ? lower : [paths.empty(this.#roots)];
+  #mountPoints(below: string[]): string {
+    const [uppermost] = below;
+    return ensureMountPoints(uppermost === undefined ? paths.scratch(this.#roots) : path.dirname(uppermost), below);
+  }
+
+  async #pack(folder: string, options: PackOptions, target: string, signal?: AbortSignal): Promise<PackedLayer> {
+    const payload: PackRequest = { folder, options, target };
+    // What packLayer of the same build gives back.
+    const result = (await this.#children.run({ kind: "pack", payload, what: "packing a tree", heavy: true }, signal)) as PackResult;
+    return { digest: result.digest, sizeBytes: result.sizeBytes };
   }
 
   /** The folders of a layer and of all below it, topmost first. */
@@ -274,6 +334,15 @@ class OverlayDriver implements LayerDriver {
   #diffOf(folder: string): string {
     return path.join(paths.layers(this.#roots), folder, "diff");
   }
+}
+
+interface WritableFolders {
+  parent: string | undefined;
+  home: string;
+  /** Uppermost first: the mount points, then the image's layers. */
+  lower: string[];
+  upper: string;
+  work: string;
 }
 
 function ownStaged(staged: StagedLayer): OverlayStagedLayer {

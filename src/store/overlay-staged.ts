@@ -3,16 +3,19 @@ import path from "node:path";
 
 import { EngineError } from "../base/errors.ts";
 import { failpoint } from "../base/failpoint.ts";
+import { together } from "../base/together.ts";
 import type { ChildPool } from "./child/pool.ts";
 import type { LayerArchive, LayerContent, StagedLayer } from "./layers.ts";
+import type { CopyRequest } from "./pack/copy-tree.ts";
 import type { PackRequest, PackResult } from "./pack/pack-job.ts";
+import type { PackOptions } from "./pack/pack-tree.ts";
 import type { AdoptRequest } from "./unpack/adopt-folders.ts";
 import type { UnpackRequest, UnpackResult } from "./unpack/unpack-layer.ts";
 
 /** What a staged layer needs of its driver. */
 export interface StagingPlace {
   children: ChildPool;
-  mount: (layer: { upper: string; work: string; below: string[] }, target: string) => Promise<void>;
+  mount: (layer: { upper: string; work: string; below: string[] }, target: string, mountPoints: boolean) => Promise<void>;
   unmount: (target: string) => Promise<void>;
   abandon: (layer: OverlayStagedLayer) => Promise<void>;
 }
@@ -62,10 +65,19 @@ export class OverlayStagedLayer implements StagedLayer {
     await this.#place.children.run({ kind: "adopt", payload, what: "completing the layer", heavy: false }, signal);
   }
 
-  async mount(target: string): Promise<void> {
+  /** Takes over what a container's upper folder holds. A `frozen` one is hashed at the same time. */
+  async copyFrom(upper: string, frozen: boolean, signal?: AbortSignal): Promise<void> {
+    const payload: CopyRequest = { from: upper, to: this.folder };
+    const copied = this.#place.children.run({ kind: "copy", payload, what: "copying what the container wrote", heavy: true }, signal);
+    if (!frozen) return void (await copied);
+    const [, content] = await together(copied, this.#hash({ isUpper: true }, upper, signal));
+    this.#content = content;
+  }
+
+  async mount(target: string, { mountPoints = false } = {}): Promise<void> {
     if (this.#mountedAt !== undefined)
       throw new EngineError("conflict", `mounting a layer at ${target}: it is mounted at ${this.#mountedAt}`);
-    await this.#place.mount({ upper: this.folder, work: this.#work, below: this.below }, target);
+    await this.#place.mount({ upper: this.folder, work: this.#work, below: this.below }, target, mountPoints);
     this.#mountedAt = target;
     this.#content = undefined;
   }
@@ -81,7 +93,7 @@ export class OverlayStagedLayer implements StagedLayer {
 
   async finish(signal?: AbortSignal): Promise<LayerContent> {
     if (this.#mountedAt !== undefined) throw new EngineError("conflict", `finishing a layer: it is mounted at ${this.#mountedAt}`);
-    this.#content ??= await this.#hash(signal);
+    this.#content ??= await this.#hash({ isUpper: true, settle: true }, this.folder, signal);
     return this.#content;
   }
 
@@ -90,8 +102,8 @@ export class OverlayStagedLayer implements StagedLayer {
     await this.#place.abandon(this);
   }
 
-  async #hash(signal?: AbortSignal): Promise<LayerContent> {
-    const payload: PackRequest = { folder: this.folder, isUpper: true };
+  async #hash(options: PackOptions, folder: string, signal?: AbortSignal): Promise<LayerContent> {
+    const payload: PackRequest = { folder, options };
     const result = await this.#place.children.run({ kind: "pack", payload, what: "finishing the layer", heavy: false }, signal);
     // What packLayer of the same build gives back.
     const { diffId, bytes } = result as PackResult;

@@ -11,7 +11,7 @@ import path from "node:path";
  *       content/partial/HEX        downloads           keeper.lock              held while a keeper runs
  *       spill/             unnamed files: output that  runtime/                 the OCI runtime's --root
  *                          slow clients have not read  seccomp/HASH.bpf         compiled filters
- *       layers/RANDOM/     image layers: diff/         netns/ID                 network namespaces
+ *       layers/RANDOM/     image layers: diff/, init/         netns/ID                 network namespaces
  *       layers-trash/      removed, not yet deleted    containers/ID/           bundle of a container that runs:
  *       containers/ID/                                   config.json, rootfs/ (mount point), stdin, stdout,
  *         rw/diff, rw/work the writable layer            stderr (FIFOs), keeper.json (what the keeper was told)
@@ -19,7 +19,7 @@ import path from "node:path";
  *         exit.json        how it ended, durable
  *         hostname, hosts, resolv.conf
  *       volumes/NAME/_data
- *       empty/             what an overlay lies over that has nothing below it
+ *       scratch/diff       what an overlay lies over that has nothing below it
  */
 export interface Roots {
   data: string;
@@ -38,7 +38,7 @@ export const paths = {
   containerWritable: (roots: Roots, id: string): string => path.join(roots.data, "containers", id, "rw"),
   containerLog: (roots: Roots, id: string): string => path.join(roots.data, "containers", id, `${id}-json.log`),
   containerExit: (roots: Roots, id: string): string => path.join(roots.data, "containers", id, "exit.json"),
-  empty: (roots: Roots): string => path.join(roots.data, "empty"),
+  scratch: (roots: Roots): string => path.join(roots.data, "scratch"),
   volumes: (roots: Roots): string => path.join(roots.data, "volumes"),
   keeperSocket: (roots: Roots): string => path.join(roots.exec, "keeper.sock"),
   keeperLog: (roots: Roots): string => path.join(roots.exec, "keeper.log"),
@@ -63,5 +63,5 @@ export async function ensureRoots(roots: Roots): Promise<void> {
   for (const folder of [blobs, partialBlobs, layers, layersTrash, containers, volumes, runtime, netns, bundles, pty]) {
     await mkdir(folder(roots), { recursive: true, mode: 0o700 });
   }
-  await mkdir(paths.empty(roots), { recursive: true, mode: 0o755 });
+  await mkdir(path.join(paths.scratch(roots), "diff"), { recursive: true, mode: 0o755 });
 }

@@ -130,11 +130,13 @@ export class ImageStore {
   }
 }
 
-/** The chainID of each layer, lowest first (image-spec, "Layer ChainID"). */
+/** The chainID of each layer, lowest first. */
 export function chainIdsOf(diffIds: string[]): string[] {
   let chainId: string | undefined;
-  return diffIds.map((diffId) => {
-    chainId = chainId === undefined ? diffId : `sha256:${createHash("sha256").update(`${chainId} ${diffId}`).digest("hex")}`;
-    return chainId;
-  });
+  return diffIds.map((diffId) => (chainId = chainIdOf(chainId, diffId)));
+}
+
+/** Of a layer on top of another (image-spec, "Layer ChainID"). */
+export function chainIdOf(parent: string | undefined, diffId: string): string {
+  return parent === undefined ? diffId : `sha256:${createHash("sha256").update(`${parent} ${diffId}`).digest("hex")}`;
 }

@@ -1,17 +1,17 @@
 import { createHash } from "node:crypto";
-import { closeSync, constants, openSync } from "node:fs";
+import { closeSync, openSync } from "node:fs";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { createGzip, type Gzip } from "node:zlib";
 
 import { EngineError, codeOf, messageOf } from "../../base/errors.ts";
 import * as at from "../../kernel/openat.ts";
-import { packTree, type PackCounts } from "./pack-tree.ts";
+import { packTree, type PackCounts, type PackOptions } from "./pack-tree.ts";
+import { openRoot } from "./walk.ts";
 
 /** Packing, in a child: hashes what a folder's tar is, and writes it where it is wanted. */
 export interface PackRequest {
   folder: string;
-  /** See PackOptions. */
-  isUpper: boolean;
+  options: PackOptions;
   /** A file to write the tar to; without one it is only hashed. */
   target?: string;
   gzip?: boolean;
@@ -29,14 +29,14 @@ export interface PackResult {
 
 const TURN_MS = 10;
 
-export async function packLayer({ folder, isUpper, target, gzip = false }: PackRequest, signal: AbortSignal): Promise<PackResult> {
-  const root = openSync(folder, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+export async function packLayer({ folder, options, target, gzip = false }: PackRequest, signal: AbortSignal): Promise<PackResult> {
+  const root = openRoot(folder);
   const output = target === undefined ? undefined : openOutput(target, gzip);
   try {
     const hash = createHash("sha256");
     const counts: PackCounts = { bytes: 0 };
     let turnBegan = performance.now();
-    for (const piece of packTree(root, { isUpper }, counts)) {
+    for (const piece of packTree(root, options, counts)) {
       hash.update(piece);
       await output?.write(piece);
       if (performance.now() - turnBegan > TURN_MS) {

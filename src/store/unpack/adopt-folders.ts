@@ -19,16 +19,30 @@ export interface AdoptRequest {
 
 export function adoptFolders({ folder, below, names }: AdoptRequest): void {
   const own = openFolder(folder);
-  const layers = below.map(openFolder);
+  using layers = openLayers(below);
   try {
-    for (const name of names.toReversed()) adopt(own, layers, name);
+    for (const name of names.toReversed()) adopt(own, layers.fds, name);
   } finally {
-    for (const fd of [own, ...layers]) at.close(fd);
+    at.close(own);
   }
 }
 
-/** Deepest first, as a change within a folder changes its time. */
-function adopt(own: number, layers: number[], name: string): void {
+/** Descriptors of layers' folders. */
+export function openLayers(folders: string[]): { fds: number[] } & Disposable {
+  const fds = folders.map(openFolder);
+  return {
+    fds,
+    [Symbol.dispose]: () => {
+      for (const fd of fds) at.close(fd);
+    },
+  };
+}
+
+/**
+ * Gives the folder called `name` the owner, mode, attributes and time that it has in the layers below, if it has. Deepest first, as a change
+ * within a folder changes its time.
+ */
+export function adopt(own: number, layers: number[], name: string): void {
   const target = openReal(own, name);
   if (typeof target !== "number") return;
   const source = findBelow(layers, name);
@@ -40,18 +54,15 @@ function adopt(own: number, layers: number[], name: string): void {
     for (const [key, value] of attributesOf(`/proc/self/fd/${source}/.`)) {
       if (!key.startsWith("trusted.overlay.")) setAttribute(target, key, value, key);
     }
-    const seconds = mtimeNs / NS_PER_SECOND;
-    at.setTimes(target, { seconds: Number(seconds), nanoseconds: Number(mtimeNs - seconds * NS_PER_SECOND) }, name);
+    at.setTimes(target, at.timeOf(mtimeNs), name);
   } finally {
     at.close(target);
     if (source !== undefined) at.close(source);
   }
 }
 
-const NS_PER_SECOND = 1_000_000_000n;
-
-/** The folder as the layers below show it; undefined when they show none. */
-function findBelow(layers: number[], name: string): number | undefined {
+/** The folder as the layers below show it; undefined when they show none. The descriptor is the caller's. */
+export function findBelow(layers: number[], name: string): number | undefined {
   for (const layer of layers) {
     const found = openReal(layer, name);
     if (typeof found === "number") return found;

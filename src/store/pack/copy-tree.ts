@@ -1,0 +1,125 @@
+import { fstatSync, readlinkSync, type BigIntStats } from "node:fs";
+import { setImmediate as nextTurn } from "node:timers/promises";
+
+import { copyBytes } from "../../kernel/copy-file.ts";
+import { attributeOfOpen, setAttribute } from "../../kernel/file-attributes.ts";
+import * as at from "../../kernel/openat.ts";
+import { OPAQUE_ATTRIBUTE } from "../unpack/overlay-marks.ts";
+import { CAPABILITY, namesIn, openFileAt, openFolderAt, openRoot, pathOf, statusAt } from "./walk.ts";
+
+/**
+ * Copies a tree into an empty folder, in a child: what a layer's tar would hold of it, and the marks of overlayfs. Hard links would be
+ * quicker and would share whatever is later written to the files in place.
+ */
+export interface CopyRequest {
+  from: string;
+  to: string;
+}
+
+const TURN_MS = 10;
+
+export async function copyTree({ from, to }: CopyRequest, signal: AbortSignal): Promise<void> {
+  process.umask(0);
+  const source = openRoot(from);
+  const target = openRoot(to);
+  let turnBegan = performance.now();
+  try {
+    for (const _step of copyFolder(source, target, "", { root: target, links: new Map() })) {
+      if (performance.now() - turnBegan < TURN_MS) continue;
+      await nextTurn();
+      signal.throwIfAborted();
+      turnBegan = performance.now();
+    }
+    finishFolder(source, target, fstatSync(source, { bigint: true }), "/");
+  } finally {
+    at.close(source);
+    at.close(target);
+  }
+}
+
+interface Copying {
+  /** Of the copy. */
+  root: number;
+  /** The first name of files with several, by inode. */
+  links: Map<bigint, string>;
+}
+
+function* copyFolder(source: number, target: number, prefix: string, copying: Copying): Generator<void> {
+  for (const leaf of namesIn(source)) {
+    const status = statusAt(source, leaf);
+    if (status === undefined || status.isSocket()) continue;
+    const name = `${prefix}${leaf}`;
+    yield;
+    if (status.isDirectory()) {
+      yield* copyDirectory(source, target, leaf, name, copying);
+      continue;
+    }
+    const known = copying.links.get(status.ino);
+    if (known !== undefined) at.linkAt(copying.root, known, target, leaf);
+    else if (!status.isFile()) copyOther(source, target, leaf, status);
+    else if (!(yield* copyFile(source, target, leaf))) continue;
+    if (status.nlink > 1n) copying.links.set(status.ino, name);
+  }
+}
+
+function* copyDirectory(source: number, target: number, leaf: string, name: string, copying: Copying): Generator<void> {
+  const from = openFolderAt(source, leaf);
+  if (from === undefined) return;
+  try {
+    at.makeDirectoryAt(target, leaf, 0o700);
+    const to = at.openAt(target, leaf, at.O_RDONLY | at.O_DIRECTORY | at.O_NOFOLLOW);
+    try {
+      yield* copyFolder(from, to, `${name}/`, copying);
+      finishFolder(from, to, fstatSync(from, { bigint: true }), name);
+    } finally {
+      at.close(to);
+    }
+  } finally {
+    at.close(from);
+  }
+}
+
+/** Owner first: a chown takes setuid bits and capabilities away. Times last. */
+function finishFolder(from: number, to: number, status: BigIntStats, name: string): void {
+  at.changeOwner(to, Number(status.uid), Number(status.gid), name);
+  at.changeMode(to, Number(status.mode) & 0o7777, name);
+  copyAttribute(from, to, OPAQUE_ATTRIBUTE, name);
+  at.setTimes(to, at.timeOf(status.mtimeNs), name);
+}
+
+/** False when it is not there any more. */
+function* copyFile(source: number, target: number, leaf: string): Generator<void, boolean> {
+  const from = openFileAt(source, leaf);
+  if (from === undefined) return false;
+  try {
+    const to = at.openAt(target, leaf, at.O_WRONLY | at.O_CREAT | at.O_EXCL | at.O_NOFOLLOW, 0o600);
+    try {
+      yield* copyBytes(from, to, leaf);
+      const status = fstatSync(from, { bigint: true });
+      at.changeOwner(to, Number(status.uid), Number(status.gid), leaf);
+      at.changeMode(to, Number(status.mode) & 0o7777, leaf);
+      copyAttribute(from, to, CAPABILITY, leaf);
+      at.setTimes(to, at.timeOf(status.mtimeNs), leaf);
+      return true;
+    } finally {
+      at.close(to);
+    }
+  } finally {
+    at.close(from);
+  }
+}
+
+/** Symlinks, devices (whiteouts among them) and FIFOs. */
+function copyOther(source: number, target: number, leaf: string, status: BigIntStats): void {
+  if (status.isSymbolicLink()) {
+    at.symlinkAt(readlinkSync(pathOf(`/proc/self/fd/${source}/${leaf}`), "latin1"), target, leaf);
+  } else at.makeNodeAt(target, leaf, Number(status.mode), at.deviceParts(status.rdev));
+  at.changeOwnerAt(target, leaf, Number(status.uid), Number(status.gid));
+  if (!status.isSymbolicLink()) at.changeModeAt(target, leaf, Number(status.mode) & 0o7777);
+  at.setTimesAt(target, leaf, at.timeOf(status.mtimeNs));
+}
+
+function copyAttribute(from: number, to: number, name: string, what: string): void {
+  const value = attributeOfOpen(from, name, what);
+  if (value !== undefined) setAttribute(to, name, value, what);
+}
