@@ -1,4 +1,7 @@
 import { serveJobs } from "../store/child/serve.ts";
+import type { CopyRequest as CopyFilesRequest } from "../engine/build/context/copy-files.ts";
+import type { IndexRequest } from "../engine/build/context/index-archive.ts";
+import type { SelectRequest } from "../engine/build/context/select.ts";
 import { downloadBlob, type DownloadRequest } from "../engine/images/registry/download.ts";
 import { exchange, type ExchangeRequest } from "../engine/images/registry/exchange.ts";
 import { fetchFile, type FetchRequest } from "../engine/images/registry/fetch-file.ts";
@@ -29,6 +32,18 @@ serveJobs({
   changes: async (payload, _progress, signal) => {
     const { listChanges } = await import("../store/pack/list-changes.ts");
     return listChanges(payload as ChangesRequest, signal);
+  },
+  indexContext: async (payload, _progress, signal) => {
+    const { indexArchive } = await import("../engine/build/context/index-archive.ts");
+    return indexArchive(payload as IndexRequest, signal);
+  },
+  selectFiles: async (payload) => {
+    const { select } = await import("../engine/build/context/select.ts");
+    return select(payload as SelectRequest);
+  },
+  copyFiles: async (payload, _progress, signal) => {
+    const { copyFiles } = await import("../engine/build/context/copy-files.ts");
+    return copyFiles(payload as CopyFilesRequest, signal);
   },
   adopt: async (payload) => {
     const { adoptFolders } = await import("../store/unpack/adopt-folders.ts");

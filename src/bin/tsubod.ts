@@ -4,6 +4,7 @@ import path from "node:path";
 
 import { EngineError, messageOf } from "../base/errors.ts";
 import { openLog, type Log } from "../base/log.ts";
+import { openBuilds } from "../engine/build/open-builds.ts";
 import { openContainerSet } from "../engine/containers/container-set.ts";
 import type { ContainerSettings } from "../engine/containers/context.ts";
 import { openContainers } from "../engine/containers/open.ts";
@@ -110,6 +111,7 @@ async function openDaemon(config: DaemonConfig, log: Log): Promise<AsyncDisposab
     }),
   );
   const containers = await openContainers({ roots, log, settings, host, set, keeper, layers, images, networks, events });
+  const builds = opened.use(await openBuilds({ roots, log, layers, children, images, containers, serverVersion: SERVER_VERSION }));
   const system = openSystem({
     settings,
     registries: config.registries,
@@ -128,7 +130,7 @@ async function openDaemon(config: DaemonConfig, log: Log): Promise<AsyncDisposab
   opened.use(
     await openHttp({
       hosts: config.listenOn.map(formatListenAddress),
-      engine: { containers, images, networks, events, system },
+      engine: { containers, images, builds, networks, events, system },
       log,
       version: SERVER_VERSION,
       ...(config.socketGroup === undefined ? {} : { socketGroup: config.socketGroup }),

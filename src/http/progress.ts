@@ -94,7 +94,7 @@ export function formatProgress(line: ProgressLine): string {
 }
 
 /** Unlike all other answers this one has `<`, `>` and `&` escaped, as Go's encoder does unless told otherwise. */
-function formatLine(value: Record<string, unknown>): string {
+export function formatLine(value: Record<string, unknown>): string {
   const escaped = encodeJson(value).replaceAll(/[<>&]/g, (character) => `\\u00${character.charCodeAt(0).toString(16)}`);
   return `${escaped}\r\n`;
 }

@@ -18,6 +18,23 @@ export function parseRegistryAuth(header: string | string[] | undefined): Regist
   return auth.username === undefined && auth.identityToken === undefined && auth.registryToken === undefined ? undefined : auth;
 }
 
+/** The credentials of `X-Registry-Config`, which a build may need: by registry host. What cannot be read is left out. */
+export function readBuildAuth(header: string | string[] | undefined): Map<string, RegistryAuth> {
+  const found = new Map<string, RegistryAuth>();
+  if (typeof header !== "string" || header === "") return found;
+  let parsed: unknown;
+  try {
+    parsed = parseJson(Buffer.from(header, "base64").toString("utf8"));
+  } catch {
+    return found;
+  }
+  for (const [address, auth] of Object.entries(typeof parsed === "object" && parsed !== null ? parsed : {})) {
+    const host = address.replace(/^https?:\/\//, "").replace(/\/.*$/, "");
+    found.set(host === "index.docker.io" ? "docker.io" : host, readRegistryAuth(auth));
+  }
+  return found;
+}
+
 /** The same where it is the body, of `POST /auth`; what is no object says nothing. */
 export function readRegistryAuth(parsed: unknown): RegistryAuth {
   const object = typeof parsed === "object" && parsed !== null ? parsed : {};

@@ -1,9 +1,11 @@
+import type { Builds } from "../engine/build/builds.ts";
 import type { Containers } from "../engine/containers/containers.ts";
 import type { Events } from "../engine/events/events.ts";
 import type { Images } from "../engine/images/images.ts";
 import type { Networks } from "../engine/networks/networks.ts";
 import type { System } from "../engine/system/system.ts";
 import type { Route } from "./call.ts";
+import { buildRoutes } from "./routes/build.ts";
 import { containerRoutes } from "./routes/containers.ts";
 import { eventRoutes } from "./routes/events.ts";
 import { execRoutes } from "./routes/exec.ts";
@@ -18,6 +20,7 @@ import { volumeRoutes } from "./routes/volumes.ts";
 export interface Engine {
   containers: Containers;
   images: Images;
+  builds: Builds;
   networks: Networks;
   events: Events;
   system: System;
@@ -31,6 +34,7 @@ export function makeRoutes(engine: Engine): Route[] {
     ...containerRoutes(engine.containers),
     ...execRoutes(engine.containers),
     ...imageRoutes(engine.images),
+    ...buildRoutes(engine.builds),
     ...networkRoutes(engine.networks),
     ...volumeRoutes(),
     ...pluginRoutes(),

@@ -2,6 +2,7 @@ import type { Duplex } from "node:stream";
 
 import type { CreateBody, ExecConfig, ExecStart } from "../../api/container-config.ts";
 import type { ClientConnection } from "../../keeper/keeper.ts";
+import type { StepRequest } from "./run-step.ts";
 import type { LogsRequest } from "../logs/logs.ts";
 
 /**
@@ -42,6 +43,9 @@ export interface Containers {
   /** Whether output is raw (tty) must be known before the answer's head is written. */
   attach(name: string, options: AttachRequest): Promise<Session>;
   logs(name: string, options: LogsRequest, signal?: AbortSignal): Promise<{ tty: boolean; frames: AsyncIterable<Uint8Array> }>;
+
+  /** Runs a process of a build to its end: a container without a record. Kills it when the signal aborts. */
+  runStep(request: StepRequest, signal: AbortSignal): Promise<{ exitCode: number; oomKilled: boolean }>;
 
   execCreate(name: string, config: ExecConfig): Promise<{ Id: string }>;
   /** Attached start: the session carries the exec's stdio. */

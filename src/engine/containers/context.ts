@@ -1,5 +1,5 @@
 import type { Log } from "../../base/log.ts";
-import type { Keeper, RuntimeChoice } from "../../keeper/keeper.ts";
+import type { Exit, Keeper, RuntimeChoice } from "../../keeper/keeper.ts";
 import type { HostFacts } from "../../kernel/host.ts";
 import type { LayerDriver } from "../../store/layers.ts";
 import type { Roots } from "../../store/roots.ts";
@@ -21,6 +21,8 @@ export interface ContainerContext {
   set: ContainerSet;
   execs: ExecSet;
   waiters: Waiters;
+  /** Build steps that run, by id: how to tell them their end. */
+  steps: Map<string, (exit: Exit) => void>;
   keeper: Keeper;
   layers: LayerDriver;
   images: Images;

@@ -16,14 +16,15 @@ import { rename } from "./rename.ts";
 import { resize } from "./resize.ts";
 import { restore } from "./restore.ts";
 import { start } from "./start.ts";
+import { runStep } from "./run-step.ts";
 import { kill, restart, stop } from "./stop.ts";
 import { top } from "./top.ts";
 import { wait } from "./wait.ts";
 import { openWaiters } from "./waiters.ts";
 
 /** Restores what was there and opens the verbs. From here on the keeper's reports are followed. */
-export async function openContainers(given: Omit<ContainerContext, "waiters" | "execs">): Promise<Containers> {
-  const context: ContainerContext = { ...given, waiters: openWaiters(), execs: openExecSet() };
+export async function openContainers(given: Omit<ContainerContext, "waiters" | "execs" | "steps">): Promise<Containers> {
+  const context: ContainerContext = { ...given, waiters: openWaiters(), execs: openExecSet(), steps: new Map() };
   await restore(context);
   context.keeper.subscribe((event) => {
     follow(context, event).catch((error: unknown) => {
@@ -49,6 +50,7 @@ export async function openContainers(given: Omit<ContainerContext, "waiters" | "
     resize: (name, size) => resize(context, name, size),
     attach: (name, options) => attach(context, name, options),
     logs: (name, options, signal) => logs(context, name, options, signal),
+    runStep: (request, signal) => runStep(context, request, signal),
     execCreate: (name, config) => execCreate(context, name, config),
     execStart: (execId, options) => execStart(context, execId, options),
     execInspect: (execId) => execInspect(context, execId),
@@ -57,6 +59,7 @@ export async function openContainers(given: Omit<ContainerContext, "waiters" | "
 }
 
 async function follow(context: ContainerContext, event: KeeperEvent): Promise<void> {
+  if (event.type === "exit") context.steps.get(event.containerId)?.(event.exit);
   const container = context.set.find(event.containerId);
   if (container === undefined) return;
   switch (event.type) {

@@ -10,6 +10,7 @@ import type { Container } from "./container.ts";
 import type { ContainerContext } from "./context.ts";
 import { handleExit } from "./exits.ts";
 import { removeLocked } from "./remove.ts";
+import { endUnrecorded } from "./start.ts";
 import { takeDown } from "./take-down.ts";
 
 /** Exit code of a container whose end nobody saw, as Docker has it. */
@@ -93,8 +94,10 @@ async function readExit(context: ContainerContext, container: Container): Promis
 /** Deletes what no row of the database knows: half-made containers, bundles of containers that are gone. */
 async function sweep(context: ContainerContext, kept: Map<string, KeptContainer>): Promise<void> {
   for (const id of kept.keys()) {
-    if (context.set.find(id) === undefined)
-      context.log.error({ container: id }, "the keeper holds a container that the database does not know");
+    if (context.set.find(id) !== undefined) continue;
+    context.log.warn({ container: id }, "ending a build's step, or a start that was cut short");
+    await endUnrecorded(context, id);
+    kept.delete(id);
   }
   for (const id of await readdir(paths.containers(context.roots))) {
     if (context.set.find(id) !== undefined || kept.has(id)) continue;

@@ -1,27 +1,14 @@
-import { mkdir, writeFile } from "node:fs/promises";
-import path from "node:path";
-
-import { encodeJson } from "../../api/json.ts";
 import { EngineError, messageOf } from "../../base/errors.ts";
 import { failpoint } from "../../base/failpoint.ts";
 import { retry } from "../../base/retry.ts";
-import { together } from "../../base/together.ts";
 import { Undo } from "../../base/undo.ts";
-import { hastenMoves } from "../../kernel/cgroups.ts";
-import { paths } from "../../store/roots.ts";
-import { ensureBindSources } from "./bind-sources.ts";
 import { statusOf, type Container } from "./container.ts";
 import { publishContainerEvent, publishNetworkEvent, type ContainerContext } from "./context.ts";
-import { keeperSpecOf } from "./keeper-spec.ts";
-import { joinNetworks } from "./network-join.ts";
-import { lookUpDevices } from "./host-devices.ts";
+import { launch } from "./launch.ts";
 import { sharedContainer } from "./namespace-modes.ts";
 import type { JoinedNamespaces } from "./oci-namespaces.ts";
-import { buildSpec } from "./oci-spec.ts";
 import { removeLocked } from "./remove.ts";
 import { signalNumberOf } from "./signals.ts";
-import { removeBundle } from "./take-down.ts";
-import { resolveUser } from "./user.ts";
 
 /**
  * `POST /containers/{id}/start`: the recipe, top to bottom. What it makes in the kernel has names derived from the id, so a crash at any
@@ -62,40 +49,15 @@ function checkStartable(container: Container): void {
 }
 
 async function startLocked(context: ContainerContext, container: Container): Promise<void> {
-  const { roots, keeper, layers, networks } = context;
+  const { layers, networks } = context;
   await using undo = new Undo((message) => context.log.error({ container: container.id }, message));
-  const rootfs = paths.rootfs(roots, container.id);
-
-  failpoint("containers.start.begin");
-  void hastenMoves();
-  undo.defer("removing the bundle", () => removeBundle(context, container.id));
-  undo.defer("unmounting the root file system", () => layers.unmountWritable(rootfs));
-  undo.defer("leaving the networks", () => networks.leave(container.id));
-  const mount = async (): Promise<void> => {
-    await mkdir(rootfs, { recursive: true, mode: 0o700 });
-    await layers.mountWritable(container.id, container.chainId, rootfs, { volatile: container.hostConfig.AutoRemove });
-  };
-  const [, network] = await together(mount(), joinNetworks(context, container));
-  failpoint("containers.start.mounted");
-  const binds = await ensureBindSources(container);
-
-  const spec = buildSpec({
-    container,
-    host: context.host,
-    rootfsPath: rootfs,
-    user: await resolveUser(rootfs, container.config.User, container.hostConfig.GroupAdd ?? []),
-    devices: await lookUpDevices(container.hostConfig),
-    binds,
-    joined: { network: network.netnsPath, ...sharedNamespaces(context, container) },
-    files: network.files,
-    cgroupParent: context.settings.cgroupParent,
-    initPath: context.settings.initPath,
-    defaults: context.settings.defaults,
+  const started = await launch(context, container, undo, {
+    root: {
+      mount: (target) => layers.mountWritable(container.id, container.chainId, target, { volatile: container.hostConfig.AutoRemove }),
+      unmount: (target) => layers.unmountWritable(target),
+    },
+    joined: sharedNamespaces(context, container),
   });
-  await writeFile(path.join(paths.bundle(roots, container.id), "config.json"), encodeJson(spec), { mode: 0o600 });
-  failpoint("containers.start.bundle");
-
-  const started = await keeper.startContainer(keeperSpecOf(context, container, spec.linux.cgroupsPath));
   undo.defer("ending its process", () => endUnrecorded(context, container.id));
   failpoint("containers.start.started");
 
@@ -115,7 +77,7 @@ async function startLocked(context: ContainerContext, container: Container): Pro
 const FORGET_PAUSES_MS = [5, 20, 100, 500, 2000];
 
 /** Ends a container that runs though its start failed: nobody would know of it. */
-async function endUnrecorded({ keeper }: ContainerContext, containerId: string): Promise<void> {
+export async function endUnrecorded({ keeper }: Pick<ContainerContext, "keeper">, containerId: string): Promise<void> {
   await keeper.signal({ containerId }, signalNumberOf("SIGKILL"));
   await retry(FORGET_PAUSES_MS, () => keeper.forgetContainer(containerId));
 }

@@ -13,7 +13,11 @@ const PAUSES_MS = [50, 500];
  * Takes down what a container has while it runs: network, mount, the keeper's holdings, bundle. Idempotent. Goes on past what keeps
  * failing and only reports it, since a container whose process is gone must not stay `running`.
  */
-export async function takeDown(context: ContainerContext, container: Container): Promise<void> {
+export async function takeDown(
+  context: ContainerContext,
+  container: Pick<Container, "id">,
+  unmount: (target: string) => Promise<void> = (target) => context.layers.unmountWritable(target),
+): Promise<void> {
   const step = (what: string, work: () => Promise<void>): Promise<void> => {
     const report = (error: unknown): void =>
       context.log.error({ container: container.id, error: messageOf(error) }, `taking a container down: ${what}`);
@@ -21,7 +25,7 @@ export async function takeDown(context: ContainerContext, container: Container):
   };
   await Promise.all([
     step("leaving its networks", () => context.networks.leave(container.id)),
-    step("unmounting its root file system", () => context.layers.unmountWritable(paths.rootfs(context.roots, container.id))),
+    step("unmounting its root file system", () => unmount(paths.rootfs(context.roots, container.id))),
     step("letting go of its process", () => context.keeper.forgetContainer(container.id)),
   ]);
   await step("removing its bundle", () => removeBundle(context, container.id));

@@ -21,6 +21,8 @@ export interface ImageRecord {
   parent?: string | undefined;
   /** Nanoseconds, in decimal; "0" for never. */
   lastTaggedNs: string;
+  /** Made by a step of a build: what the step does to its parent, as a digest. The same step on the same parent finds it again. */
+  stepKey?: string | undefined;
 }
 
 export class ImageStore {
@@ -29,6 +31,8 @@ export class ImageStore {
   readonly #records = new Map<string, ImageRecord>();
   /** Full reference → image id. */
   readonly #references = new Map<string, string>();
+  /** Step key → image ids, oldest first. */
+  readonly #steps = new Map<string, Set<string>>();
   /** The same the other way round. */
   readonly #named = new Map<string, Set<string>>();
 
@@ -38,7 +42,7 @@ export class ImageStore {
     for (const row of database.sql.prepare("SELECT record FROM images").all()) {
       // Written by `put` only.
       const record = JSON.parse(String(row["record"])) as ImageRecord;
-      this.#records.set(record.id, record);
+      this.#remember(record);
     }
     for (const row of database.sql.prepare("SELECT reference, image FROM image_references").all()) {
       this.#refer(String(row["reference"]), String(row["image"]));
@@ -55,6 +59,12 @@ export class ImageStore {
 
   children(id: string): ImageRecord[] {
     return this.records().filter((record) => record.parent === id);
+  }
+
+  /** The newest image that a build's step made. */
+  byStepKey(key: string): ImageRecord | undefined {
+    const made = [...(this.#steps.get(key) ?? [])].map((id) => this.#records.get(id)).filter((record) => record !== undefined);
+    return made.toSorted((a, b) => ((a.config.created ?? "") < (b.config.created ?? "") ? -1 : 1)).at(-1);
   }
 
   /** The image that a full reference names. */
@@ -89,10 +99,18 @@ export class ImageStore {
       for (const reference of unrefer) sql.prepare("DELETE FROM image_references WHERE reference = ?").run(reference);
       for (const id of forget) sql.prepare("DELETE FROM images WHERE id = ?").run(id);
     });
-    for (const record of put) this.#records.set(record.id, record);
+    for (const record of put) this.#remember(record);
     for (const { reference, image } of refer) this.#refer(reference, image);
     for (const reference of unrefer) this.#unrefer(reference);
-    for (const id of forget) this.#records.delete(id);
+    for (const id of forget) {
+      this.#steps.get(this.#records.get(id)?.stepKey ?? "")?.delete(id);
+      this.#records.delete(id);
+    }
+  }
+
+  #remember(record: ImageRecord): void {
+    this.#records.set(record.id, record);
+    if (record.stepKey !== undefined) this.#steps.set(record.stepKey, (this.#steps.get(record.stepKey) ?? new Set()).add(record.id));
   }
 
   #refer(reference: string, image: string): void {

@@ -32,6 +32,13 @@ export interface Images {
   /** Asks a registry whether it lets these credentials in; `unauthorized` when it does not. */
   logIn(auth: RegistryAuth, signal?: AbortSignal): Promise<void>;
 
+  /** Makes the images of a build's steps known, all or none; their layers are committed. Durable when it resolves. */
+  addSteps(steps: StepImage[]): Promise<void>;
+  /** The newest image that a step with this key made. */
+  findStep(key: string): Image | undefined;
+  /** Holds layers and blobs that an operation under way counts on, although no image names them (yet); until it is disposed. */
+  pin(): Pin;
+
   tag(nameOrId: string, repository: string, tag: string): Promise<void>;
 
   /** Untags or deletes by Docker's rules. Answers what was done, in order. */
@@ -70,6 +77,21 @@ export interface Image {
   sizeBytes: number;
   createdNs: bigint;
   lastTaggedNs: bigint;
+}
+
+export interface StepImage {
+  configBytes: Buffer;
+  /** The image it was made from; undefined for `FROM scratch`. */
+  parent: string | undefined;
+  /** What the step does to its parent, as a digest. */
+  key: string;
+}
+
+export interface Pin {
+  /** ChainIDs of layers, digests of blobs. */
+  hold: (digest: string) => void;
+  readonly held: ReadonlySet<string>;
+  [Symbol.dispose]: () => void;
 }
 
 export interface PullRequest {

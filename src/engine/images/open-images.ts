@@ -9,7 +9,8 @@ import { ensureEmbeddedBusybox } from "./embedded.ts";
 import { findRecord, getRecord } from "./find.ts";
 import type { ImageConfig } from "./image-config.ts";
 import { chainIdsOf, ImageStore } from "./image-store.ts";
-import type { Images } from "./images.ts";
+import type { Images, Pin } from "./images.ts";
+import { addSteps } from "./add-steps.ts";
 import { importImage } from "./import.ts";
 import { listImages } from "./list.ts";
 import { openLayerDownloads, type LayerDownloads } from "./layer-downloads.ts";
@@ -36,13 +37,6 @@ export interface ImageEngine {
   /** Holds layers and blobs that an operation under way counts on, although no image names them yet; until it is disposed. */
   pin: () => Pin;
   pinned: ReadonlySet<Pin>;
-}
-
-export interface Pin {
-  /** ChainIDs of layers, digests of blobs. */
-  hold: (digest: string) => void;
-  readonly held: ReadonlySet<string>;
-  [Symbol.dispose]: () => void;
 }
 
 export interface RegistrySettings {
@@ -120,6 +114,12 @@ export function openImages(options: ImagesOptions): Images {
     import: (request, progress, signal) => importImage(engine, request, progress, signal),
     logIn: (auth, signal) => logIn(engine, auth, signal),
     tag: (nameOrId, repository, tag) => tagImage(engine, nameOrId, repository, tag),
+    addSteps: (steps) => addSteps(engine, steps),
+    findStep: (key) => {
+      const record = store.byStepKey(key);
+      return record && store.image(record);
+    },
+    pin: () => engine.pin(),
     remove: (nameOrId, removeOptions) => removeImage(engine, nameOrId, removeOptions),
     layersOf: (image) => ({
       driver: layers.name,

@@ -1,10 +1,10 @@
 import { failpoint } from "../../base/failpoint.ts";
 import { shortId } from "../../base/ids.ts";
 import { chainIdsOf } from "./image-store.ts";
-import type { ProgressLine } from "./images.ts";
+import type { Pin, ProgressLine } from "./images.ts";
 import { orAbort, wasCutOff } from "./layer-downloads.ts";
 import type { LayerShare } from "./layer-jobs.ts";
-import type { ImageEngine, Pin } from "./open-images.ts";
+import type { ImageEngine } from "./open-images.ts";
 import type { Reference } from "./reference.ts";
 import type { Descriptor } from "./registry/manifest.ts";
 import type { RegistrySession } from "./registry/registry-session.ts";

@@ -38,9 +38,6 @@ export function systemRoutes(system: System): Route[] {
     notYet("POST", "/session", "Session"),
     notYet("POST", "/grpc", "Grpc"),
     notYet("GET", "/distribution/{name:.*}/json", "DistributionInspect"),
-    notYet("POST", "/build", "ImageBuild"),
-    notYet("POST", "/build/prune", "BuildPrune"),
-    notYet("POST", "/build/cancel", "BuildCancel"),
     notYet("POST", "/commit", "ImageCommit"),
   ];
 }

@@ -12,7 +12,7 @@ export type ChildAnswer =
   | { job: number; error: { kind: ErrorKind; message: string; details?: Record<string, unknown> | undefined } };
 
 /** Longest line either side takes. */
-export const MAX_LINE_BYTES = 1024 * 1024;
+export const MAX_LINE_BYTES = 16 * 1024 * 1024;
 
 /** Cuts a stream of text into lines. */
 export function lineSplitter(onLine: (line: string) => void): (chunk: string) => void {

@@ -24,10 +24,15 @@ export function detectCompression(start: Uint8Array): Compression {
   return MAGIC.find(([, magic]) => magic.every((byte, index) => start[index] === byte))?.[0] ?? "none";
 }
 
+/** The same of an open file. */
+export function detectCompressionOf(fd: number): Compression {
+  const start = Buffer.alloc(16);
+  return detectCompression(start.subarray(0, readSync(fd, start, 0, start.length, 0)));
+}
+
 /** The file's content, decompressed. A chunk is only valid until the next is asked for. `read` hears how far the file itself is read. */
 export async function* decompressed(fd: number, read: (bytes: number) => void): AsyncGenerator<Buffer> {
-  const start = Buffer.alloc(16);
-  const compression = detectCompression(start.subarray(0, readSync(fd, start, 0, start.length, 0)));
+  const compression = detectCompressionOf(fd);
   try {
     switch (compression) {
       case "none":

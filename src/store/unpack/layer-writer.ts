@@ -20,6 +20,8 @@ export class LayerWriter implements TarSink {
   readonly #root: number;
   readonly #rootPath: string;
   readonly #limits: LayerLimits;
+  /** `none`: their names mean nothing, as in any tree that is no layer. */
+  readonly #whiteouts: "marks" | "none";
   /** Descriptors of folders by path, oldest first. */
   readonly #folders = new Map<string, number>();
   /** What folders get at the end. */
@@ -34,7 +36,8 @@ export class LayerWriter implements TarSink {
   #current = "";
 
   /** `root` is a descriptor of the folder and stays the caller's. */
-  constructor(root: number, limits: LayerLimits) {
+  constructor(root: number, limits: LayerLimits, options: { whiteouts?: "marks" | "none" } = {}) {
+    this.#whiteouts = options.whiteouts ?? "marks";
     this.#root = root;
     this.#rootPath = readlinkSync(`/proc/self/fd/${root}`, "latin1");
     this.#limits = limits;
@@ -67,7 +70,7 @@ export class LayerWriter implements TarSink {
     }
     const path = parseEntryPath(entry.name);
     if (path.name === "") this.#rootEntry(entry);
-    else if (path.name.startsWith(WHITEOUT_PREFIX)) this.#whiteout(path);
+    else if (this.#whiteouts === "marks" && path.name.startsWith(WHITEOUT_PREFIX)) this.#whiteout(path);
     else this.#make(path, entry);
   }
 

@@ -24,13 +24,16 @@ export interface TarEntry {
   minor: number;
   /** Extended attributes by name. */
   attributes: Map<string, Buffer>;
-  /** The header, with what PAX records say, as it stands: for sums of headers. */
+}
+
+/** An entry of an archive, with its header and what PAX records say, as it stands: for sums of headers. */
+export interface ReadEntry extends TarEntry {
   header: TarHeader;
 }
 
 /** Gets each entry, then, for a file, its body in pieces and holes, then its end. A piece is only valid during the call. */
 export interface TarSink {
-  begin: (entry: TarEntry) => void;
+  begin: (entry: ReadEntry) => void;
   data: (bytes: Buffer) => void;
   /** So many bytes of zero that need not take room. */
   hole: (bytes: number) => void;

@@ -1,0 +1,69 @@
+import type { RegistryAuth } from "../images/images.ts";
+import type { Platform } from "../images/platform.ts";
+
+/**
+ * Builds: from a Dockerfile and a context to an image.
+ *
+ * Words. A *step* is one instruction of a Dockerfile. An *operation* is what a step does to files: take a source, run a process, change
+ * files, merge layers (graph/). A *view* says how a client sees a build; `classic/` is Docker's oldest: `POST /build`, one image per step.
+ *
+ * Invariants. A step's layer is made in a private, staged layer, on top of that of the step before, which need not be durable yet. What a
+ * build has printed as done is durable before its last line; a build that fails or is cancelled keeps the steps that were done, as images
+ * without a name: they are its cache, and what one can run to see why the next step failed. Content comes from clients: it is read in child
+ * processes, and never leads out of the layer or the context.
+ *
+ * State. `builds/ID` under the data root, for as long as the build runs; start-up deletes what was left. Cached steps are images with a step
+ * key (engine/images/image-store.ts).
+ */
+export interface Builds {
+  /** Resolves when the image is there and durable. What fails before the first line of output is an ordinary error. */
+  build(request: BuildRequest, output: BuildOutput, signal: AbortSignal): Promise<void>;
+
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+export interface BuildRequest {
+  /** The context as a tar archive, compressed or not. */
+  context: AsyncIterable<Uint8Array>;
+  /** Path of the Dockerfile within the context. */
+  dockerfile: string;
+  /** Names for the image. */
+  tags: string[];
+  /** A value of undefined: the client names it and has none. */
+  buildArgs: Map<string, string | undefined>;
+  labels: Map<string, string>;
+  /** Name or number of the stage that is wanted; empty: the last. */
+  target: string;
+  noCache: boolean;
+  /** Ask the registry for a newer base image in any case. */
+  pull: boolean;
+  /** When to say that intermediate containers were removed: never, after steps that went well, or always. */
+  removal: "never" | "onSuccess" | "always";
+  /** Only the image's id. */
+  quiet: boolean;
+  platform: Platform | undefined;
+  /** Of every process that a step runs; the members of the Engine API's HostConfig. */
+  hostConfig: Record<string, unknown>;
+  /** By registry host. */
+  auth: Map<string, RegistryAuth>;
+}
+
+/** Where a build's text goes. */
+export interface BuildOutput {
+  text(text: string): void;
+  /** What a RUN wrote to stderr. */
+  errorText(text: string): void;
+  /** The id of the image that was made. */
+  imageId(id: string): void;
+}
+
+/** A RUN that ended with another status than 0. */
+export class StepFailedError extends Error {
+  readonly exitCode: number;
+
+  constructor(message: string, exitCode: number) {
+    super(message);
+    this.name = "StepFailedError";
+    this.exitCode = exitCode;
+  }
+}

@@ -1,0 +1,169 @@
+import { writeFile } from "node:fs/promises";
+import path from "node:path";
+
+import { EngineError } from "../../../base/errors.ts";
+import { shortId } from "../../../base/ids.ts";
+import type { LayerParent } from "../../../store/layers.ts";
+import { parseSignal } from "../../containers/signals.ts";
+import type { Pin } from "../../images/images.ts";
+import { familiarReference, parseReference, withDefaultTag } from "../../images/reference.ts";
+import type { BuildOutput, BuildRequest } from "../builds.ts";
+import type { IndexResult } from "../context/index-archive.ts";
+import type { TreeSource } from "../context/tree-source.ts";
+import { expandWord } from "../dockerfile/expand.ts";
+import { parseDockerfile } from "../dockerfile/parse.ts";
+import type { Dockerfile } from "../dockerfile/syntax.ts";
+import { BuildRun } from "../graph/build-run.ts";
+import type { BuildEngine } from "../open-builds.ts";
+import { BuildArgs } from "./build-args.ts";
+import { Committer } from "./committer.ts";
+import { planStages, type PlannedStage } from "./plan.ts";
+import { platformArgs } from "./platform-args.ts";
+import { findBase } from "./find-base.ts";
+import type { StageState } from "./stage-state.ts";
+import type { Step } from "./steps.ts";
+import { type StepText, Transcript } from "./transcript.ts";
+
+/** What all steps of one classic build share. */
+export interface ClassicBuild {
+  engine: BuildEngine;
+  run: BuildRun;
+  request: BuildRequest;
+  dockerfile: Dockerfile;
+  args: BuildArgs;
+  pin: Pin;
+  transcript: Transcript;
+  committer: Committer;
+  stages: PlannedStage[];
+  /** Work in a child process. */
+  child(kind: string, payload: unknown, what: string): Promise<unknown>;
+  contextSource(): TreeSource;
+  /** The tree that `--from` names: a stage of this build, or an image. */
+  treeOf(step: Step, from: string): Promise<LayerParent>;
+  checkSignal(signal: string): void;
+  sayRemoved(text: StepText, containerId: string): void;
+}
+
+/**
+ * `POST /build` as Docker's classic builder answers it (moby 28, daemon/builder/dockerfile): reads the context, plans the stages, runs them
+ * side by side as far as they do not need each other, and says in Docker's order what they did.
+ */
+export async function buildClassic(engine: BuildEngine, request: BuildRequest, output: BuildOutput, signal: AbortSignal): Promise<void> {
+  const names = request.tags.map((tag) => withDefaultTag(parseReference(tag)));
+  const failure = new AbortController();
+  await using run = new BuildRun(engine, AbortSignal.any([signal, failure.signal]));
+  await run.open();
+  using pin = engine.images.pin();
+
+  const child: ClassicBuild["child"] = (kind, payload, what) => engine.children.run({ kind, payload, what, heavy: false }, run.signal);
+  const source: TreeSource = {
+    kind: "archive",
+    archivePath: path.join(run.folder, "context.tar"),
+    indexPath: path.join(run.folder, "index.json"),
+  };
+  const dockerfile = parseDockerfile(await receive(request, source, run, child), request.dockerfile);
+
+  const quiet: BuildOutput = { text: () => undefined, errorText: () => undefined, imageId: () => undefined };
+  const transcript = new Transcript(request.quiet ? quiet : output);
+  const args = new BuildArgs(request.buildArgs, platformArgs(request.platform));
+  const build: ClassicBuild = {
+    engine,
+    run,
+    request,
+    dockerfile,
+    args,
+    pin,
+    transcript,
+    committer: new Committer(engine.layers, engine.images),
+    stages: planStages(dockerfile, request),
+    child,
+    contextSource: () => source,
+    treeOf: (step, from) => treeOf(build, step, from),
+    checkSignal: (word) => void parseSignal(word),
+    sayRemoved: (text, id) => {
+      if (request.removal !== "never") text.write(`Removing intermediate container ${shortId(id)}\n`);
+    },
+  };
+
+  let last: StageState;
+  try {
+    last = await runStages(build);
+  } catch (error) {
+    failure.abort(error);
+    // The steps that are done stay: they are the cache, and what the next try begins with.
+    await Promise.allSettled(build.stages.map(({ state }) => state));
+    await build.committer.done().catch(() => undefined);
+    signal.throwIfAborted();
+    transcript.flush();
+    throw error;
+  }
+  await build.committer.done();
+  if (last.imageId === "") throw new EngineError("system", "No image was generated. Is your Dockerfile empty?");
+  const unused = args.unused();
+  if (unused.length > 0 && !request.quiet) output.text(`[Warning] One or more build-args [${unused.join(" ")}] were not consumed\n`);
+  if (!request.quiet) {
+    output.imageId(last.imageId);
+    output.text(`Successfully built ${shortId(last.imageId)}\n`);
+  }
+  for (const name of names) {
+    await engine.images.tag(last.imageId, familiarReference({ ...name, tag: undefined }), name.tag ?? "latest");
+    if (!request.quiet) output.text(`Successfully tagged ${familiarReference(name)}\n`);
+  }
+  if (request.quiet) output.text(`${last.imageId}\n`);
+}
+
+/** Takes the context in; the Dockerfile's text. */
+async function receive(request: BuildRequest, source: TreeSource, run: BuildRun, child: ClassicBuild["child"]): Promise<string> {
+  if (source.kind !== "archive") throw new Error("a context that is no archive");
+  await writeFile(source.archivePath, request.context, { flag: "wx", mode: 0o600, signal: run.signal });
+  const payload = {
+    archivePath: source.archivePath,
+    plainPath: `${source.archivePath}.plain`,
+    indexPath: source.indexPath,
+    texts: [request.dockerfile],
+  };
+  // What indexArchive of the same build gives back.
+  const { texts } = (await child("indexContext", payload, "reading the build context")) as IndexResult;
+  const [text] = texts;
+  if (text === undefined || text === null) throw new EngineError("system", `Cannot locate specified Dockerfile: ${request.dockerfile}`);
+  if (text === "") throw new EngineError("system", `the Dockerfile (${request.dockerfile}) cannot be empty`);
+  return text;
+}
+
+/** Runs the ARGs before the first FROM, then all stages side by side; the state of the last. */
+async function runStages(build: ClassicBuild): Promise<StageState> {
+  const { dockerfile, transcript, args, stages } = build;
+  const total = dockerfile.globalArgs.length + stages.reduce((sum, { stage }) => sum + 1 + stage.instructions.length, 0);
+  let number = 0;
+  const announce = (original: string): StepText => {
+    number += 1;
+    const text = transcript.addStep();
+    text.write(`Step ${number}/${total} : ${original}`);
+    text.write("\n");
+    return text;
+  };
+  for (const { original, pairs } of dockerfile.globalArgs) {
+    const text = announce(original);
+    for (const { name, value } of pairs) {
+      args.addGlobal(name, value === undefined ? undefined : expandWord(value, (key) => args.global(key), dockerfile.directives.escape));
+    }
+    text.end();
+  }
+  for (const planned of stages)
+    planned.texts = [planned.stage.from, ...planned.stage.instructions].map(({ original }) => announce(original));
+  for (const planned of stages) planned.run(build);
+  const last = stages.at(-1);
+  if (last === undefined) throw new EngineError("invalid", "No image was generated. Is your Dockerfile empty?");
+  const [state] = await Promise.all([last.state, ...stages.map((planned) => planned.state)]);
+  return state;
+}
+
+/** The tree that `--from` names: an earlier stage, by name or number, or an image. */
+async function treeOf(build: ClassicBuild, step: Step, from: string): Promise<LayerParent> {
+  const earlier = build.stages.find(
+    ({ stage }) => stage.index < step.stage.index && (stage.name === from.toLowerCase() || String(stage.index) === from),
+  );
+  if (earlier !== undefined) return (await earlier.state).layer;
+  if (/^\d+$/.test(from)) throw new EngineError("invalid", `invalid from flag value ${from}: refers to no earlier build stage`);
+  return (await findBase(build, from, undefined)).chainId;
+}

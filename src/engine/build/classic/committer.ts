@@ -1,0 +1,54 @@
+import type { FinishedLayer, LayerDriver } from "../../../store/layers.ts";
+import type { Images, StepImage } from "../../images/images.ts";
+
+/** A step that is done and has to become durable. */
+export interface DoneStep {
+  image: StepImage;
+  layer: FinishedLayer | undefined;
+  /** Hears whether it became so. */
+  onDone: (isDone: boolean) => void;
+}
+
+/** Makes steps durable in the order in which they come, while the next ones run: all that wait share one sync of the disk. */
+export class Committer {
+  readonly #layers: LayerDriver;
+  readonly #images: Images;
+  #waiting: DoneStep[] = [];
+  #working: Promise<void> | undefined;
+  #failure: unknown;
+
+  constructor(layers: LayerDriver, images: Images) {
+    this.#layers = layers;
+    this.#images = images;
+  }
+
+  add(step: DoneStep): void {
+    this.#waiting.push(step);
+    this.#working ??= this.#work();
+  }
+
+  /** Resolves when all that was added is durable; rejects when something could not be made so. */
+  async done(): Promise<void> {
+    while (this.#working !== undefined) await this.#working;
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  async #work(): Promise<void> {
+    while (this.#waiting.length > 0) {
+      const steps = this.#waiting.splice(0);
+      let isDone = false;
+      try {
+        if (this.#failure === undefined) {
+          const layers = steps.flatMap(({ layer }) => (layer === undefined ? [] : [layer]));
+          if (layers.length > 0) await this.#layers.commit(layers);
+          await this.#images.addSteps(steps.map(({ image }) => image));
+          isDone = true;
+        }
+      } catch (error) {
+        this.#failure = error;
+      }
+      for (const { onDone } of steps) onDone(isDone);
+    }
+    this.#working = undefined;
+  }
+}

@@ -1,0 +1,122 @@
+import { EngineError } from "../../../base/errors.ts";
+import { shortId } from "../../../base/ids.ts";
+import { hostPlatform, parsePlatform } from "../../images/platform.ts";
+import { expandWord } from "../dockerfile/expand.ts";
+import { parseInstruction } from "../dockerfile/parse.ts";
+import type { Instruction } from "../dockerfile/syntax.ts";
+import type { ClassicBuild } from "./build.ts";
+import * as config from "./config-steps.ts";
+import { copyStep, workdirStep } from "./file-steps.ts";
+import { findBase } from "./find-base.ts";
+import type { PlannedStage } from "./plan.ts";
+import { runStep } from "./run-step.ts";
+import { type StageState, withPath } from "./stage-state.ts";
+import type { Step } from "./steps.ts";
+import type { StepText } from "./transcript.ts";
+
+/** One stage, step by step. */
+export async function runStage(build: ClassicBuild, planned: PlannedStage): Promise<StageState> {
+  const [fromText, ...texts] = planned.texts;
+  if (fromText === undefined) throw new Error("a stage without a text");
+  let state = await begin(build, planned, fromText);
+  for (const [index, instruction] of planned.stage.instructions.entries()) {
+    const text = texts[index];
+    if (text === undefined) throw new Error("a step without a text");
+    state = await runInstruction({ build, stage: planned.stage, text, state, escape: build.dockerfile.directives.escape }, instruction);
+    text.write(` ---> ${shortId(state.imageId)}\n`);
+    text.end();
+  }
+  return state;
+}
+
+/** FROM: an earlier stage, `scratch`, or an image, whose triggers are run. */
+async function begin(build: ClassicBuild, { stage }: PlannedStage, text: StepText): Promise<StageState> {
+  const { from } = stage;
+  const escape = build.dockerfile.directives.escape;
+  const global = (name: string): string | undefined => build.args.global(name);
+  const name = expandWord(from.image, global, escape);
+  if (name === "") throw new EngineError("invalid", `base name (${from.image}) should not be blank`);
+  const earlier = build.stages.find((other) => other.stage.index < stage.index && other.stage.name === name.toLowerCase());
+  let state = earlier === undefined ? await stateOf(build, stage.from.platform, name, escape) : await inherit(build, earlier);
+  text.write(` ---> ${shortId(state.imageId)}\n`);
+
+  const triggers = state.config.OnBuild ?? [];
+  if (triggers.length > 0) {
+    state = { ...state, config: { ...state.config, OnBuild: null } };
+    text.write(`# Executing ${triggers.length} build trigger${triggers.length > 1 ? "s" : ""}\n`);
+    for (const trigger of triggers) state = await runInstruction({ build, stage, text, state, escape }, parseInstruction(trigger));
+    text.write(` ---> ${shortId(state.imageId)}\n`);
+  }
+  text.end();
+  return state;
+}
+
+async function inherit(build: ClassicBuild, earlier: PlannedStage): Promise<StageState> {
+  const state = await earlier.state;
+  return { ...state, args: build.args.openStage(), isPastCache: false, cmdWasSet: false };
+}
+
+async function stateOf(build: ClassicBuild, platformWord: string | undefined, name: string, escape: Step["escape"]): Promise<StageState> {
+  const word = platformWord === undefined ? "" : expandWord(platformWord, (key) => build.args.global(key), escape);
+  const platform = word === "" ? build.request.platform : parsePlatform(word);
+  const args = build.args.openStage();
+  const fresh = { author: "", isPastCache: false, cmdWasSet: false, args };
+  if (name === "scratch") {
+    const { os, architecture, variant } = platform ?? hostPlatform();
+    const empty = { imageId: "", history: [], diffIds: [], layer: undefined, chainId: undefined };
+    return { ...fresh, ...empty, os, architecture, variant, config: { Env: withPath([]) } };
+  }
+  const image = await findBase(build, name, platform);
+  return {
+    ...fresh,
+    imageId: image.id,
+    config: { ...image.config.config, Env: withPath(image.config.config?.Env ?? []) },
+    author: image.config.author ?? "",
+    os: image.config.os,
+    architecture: image.config.architecture,
+    variant: image.config.variant,
+    history: image.config.history ?? [],
+    diffIds: image.config.rootfs.diff_ids,
+    layer: image.chainId,
+    chainId: image.chainId,
+  };
+}
+
+function runInstruction(step: Step, instruction: Instruction): Promise<StageState> {
+  step.build.run.signal.throwIfAborted();
+  switch (instruction.kind) {
+    case "run":
+      return runStep(step, instruction);
+    case "copy":
+    case "add":
+      return copyStep(step, instruction);
+    case "workdir":
+      return workdirStep(step, instruction);
+    case "env":
+      return config.envStep(step, instruction);
+    case "label":
+      return config.labelStep(step, instruction);
+    case "arg":
+      return config.argStep(step, instruction);
+    case "cmd":
+      return config.cmdStep(step, instruction);
+    case "entrypoint":
+      return config.entrypointStep(step, instruction);
+    case "expose":
+      return config.exposeStep(step, instruction);
+    case "volume":
+      return config.volumeStep(step, instruction);
+    case "user":
+      return config.userStep(step, instruction);
+    case "shell":
+      return config.shellStep(step, instruction);
+    case "stopsignal":
+      return config.stopSignalStep(step, instruction);
+    case "maintainer":
+      return config.maintainerStep(step, instruction);
+    case "healthcheck":
+      return config.healthcheckStep(step, instruction);
+    case "onbuild":
+      return config.onbuildStep(step, instruction);
+  }
+}

@@ -1,0 +1,119 @@
+import { createHash } from "node:crypto";
+
+import { newId } from "../../../base/ids.ts";
+import { formatTime, nowNs } from "../../../base/time.ts";
+import { encodeJson } from "../../../api/json.ts";
+import { digestOf } from "../../../store/blobs.ts";
+import type { LayerContent, StagedLayer } from "../../../store/layers.ts";
+import type { ContainerDefaults } from "../../images/image-config.ts";
+import { chainIdsOf } from "../../images/image-store.ts";
+import type { Stage } from "../dockerfile/syntax.ts";
+import { configMembers, stepImageJson } from "./image-json.ts";
+import type { StageState } from "./stage-state.ts";
+import { shellOf } from "./stage-state.ts";
+import type { StepText } from "./transcript.ts";
+import type { ClassicBuild } from "./build.ts";
+
+/** One step at work: its build, its text, and what it begins with. */
+export interface Step {
+  build: ClassicBuild;
+  stage: Stage;
+  text: StepText;
+  state: StageState;
+  /** Of the line that the step is written on. */
+  escape: "\\" | "`";
+}
+
+/** What a step makes beside the config: the layer, or nothing. */
+export interface StepResult {
+  containerId: string | undefined;
+  layer: { staged: StagedLayer; content: LayerContent } | undefined;
+}
+
+/**
+ * A step whose image is known by the config of its container, as in Docker's classic builder: when a step has done the same to the same
+ * parent before, its image is taken; a step that another build is about to end is waited for; else `work` is done, and the image made.
+ */
+export async function cachedStep(
+  step: Step,
+  containerConfig: ContainerDefaults,
+  next: ContainerDefaults,
+  work: () => Promise<StepResult>,
+): Promise<StageState> {
+  const { build, state, text } = step;
+  const key = stepKey(state.imageId, containerConfig);
+  const looksUp = !state.isPastCache && !build.request.noCache;
+  for (;;) {
+    const known = looksUp ? build.engine.images.findStep(key) : undefined;
+    if (known !== undefined) {
+      text.write(" ---> Using cache\n");
+      build.pin.hold(known.id);
+      for (const chainId of chainIdsOf(known.config.rootfs.diff_ids)) build.pin.hold(chainId);
+      return { ...state, config: next, imageId: known.id, history: known.config.history ?? [], ...layersOf(known.config.rootfs.diff_ids) };
+    }
+    const other = looksUp ? build.engine.stepsUnderWay.get(key) : undefined;
+    if (other === undefined) break;
+    if ((await other) === undefined) build.run.signal.throwIfAborted();
+  }
+  const underWay = Promise.withResolvers<string | undefined>();
+  build.engine.stepsUnderWay.set(key, underWay.promise);
+  const settle = (id: string | undefined): void => {
+    if (build.engine.stepsUnderWay.get(key) === underWay.promise) build.engine.stepsUnderWay.delete(key);
+    underWay.resolve(id);
+  };
+  try {
+    const result = await work();
+    return makeImage(step, key, containerConfig, next, result, settle);
+  } catch (error) {
+    settle(undefined);
+    throw error;
+  }
+}
+
+function makeImage(
+  { state, build }: Step,
+  key: string,
+  containerConfig: ContainerDefaults,
+  next: ContainerDefaults,
+  { containerId, layer }: StepResult,
+  settle: (id: string | undefined) => void,
+): StageState {
+  const created = formatTime(nowNs());
+  const facts = { containerConfig, containerId, diffId: layer?.content.diffId, created, serverVersion: build.engine.serverVersion };
+  const { bytes, history } = stepImageJson({ ...state, config: next }, facts);
+  const imageId = digestOf(bytes);
+  const diffIds = layer === undefined ? state.diffIds : [...state.diffIds, layer.content.diffId];
+  const chainId = layer === undefined ? state.chainId : chainIdsOf(diffIds).at(-1);
+  build.pin.hold(imageId);
+  if (chainId !== undefined) build.pin.hold(chainId);
+  const image = { configBytes: bytes, parent: state.imageId === "" ? undefined : state.imageId, key };
+  const finished =
+    layer === undefined || chainId === undefined ? undefined : { ...layer.content, staged: layer.staged, chainId, parent: state.chainId };
+  build.committer.add({ image, layer: finished, onDone: (isDone) => settle(isDone ? imageId : undefined) });
+  return { ...state, config: next, imageId, history, diffIds, chainId, layer: layer?.staged ?? state.layer, isPastCache: true };
+}
+
+function layersOf(diffIds: string[]): Pick<StageState, "diffIds" | "chainId" | "layer"> {
+  const chainId = chainIdsOf(diffIds).at(-1);
+  return { diffIds, chainId, layer: chainId };
+}
+
+/** What a step does to its parent, as a digest: the parent, and what Docker compares of the container's config. */
+function stepKey(parent: string, config: ContainerDefaults): string {
+  const { Hostname: _, Domainname: __, ...compared } = config;
+  return createHash("sha256")
+    .update(encodeJson([parent, configMembers(compared, "")]))
+    .digest("hex");
+}
+
+/** A step that only changes the config. It is said to have a container, as Docker's has. */
+export function metadataStep(step: Step, comment: string[], next: ContainerDefaults): Promise<StageState> {
+  const containerConfig: ContainerDefaults = { ...next, Cmd: [...shellOf(next), ...comment], Labels: next.Labels ?? {} };
+  return cachedStep(step, containerConfig, next, () => {
+    const containerId = newId();
+    containerConfig.Hostname = containerId.slice(0, 12);
+    step.text.write(` ---> Running in ${containerConfig.Hostname}\n`);
+    step.build.sayRemoved(step.text, containerId);
+    return Promise.resolve({ containerId, layer: undefined });
+  });
+}

@@ -1,0 +1,165 @@
+import { closeSync, constants, fstatSync, lstatSync, openSync, readSync, readdirSync, readlinkSync, type BigIntStats } from "node:fs";
+
+import { EngineError, codeOf } from "../../../base/errors.ts";
+import { attributesOf } from "../../../kernel/file-attributes.ts";
+import * as at from "../../../kernel/openat.ts";
+import { accountNames } from "./account-names.ts";
+import { type Content, resolveInTree, type Tree, type TreeNode } from "./tree.ts";
+import type { StatCache } from "./stat-cache.ts";
+import { startSum } from "./sums.ts";
+
+/**
+ * A folder of this machine as a tree: a mounted image, a local context, something downloaded. Every path is opened as if the folder were
+ * `/`, so no symlink leads out of it, whoever moves things about meanwhile.
+ */
+export class FolderTree implements Tree {
+  readonly #root: number;
+  readonly #options: FolderTreeOptions;
+  readonly #nodes = new Map<string, TreeNode | undefined>();
+  readonly #stats = new Map<string, BigIntStats>();
+
+  constructor(root: string, options: FolderTreeOptions = {}) {
+    this.#root = openSync(root, at.O_PATH | constants.O_DIRECTORY);
+    this.#options = options;
+  }
+
+  get(path: string): TreeNode | undefined {
+    if (!this.#nodes.has(path)) this.#nodes.set(path, this.#look(path));
+    return this.#nodes.get(path);
+  }
+
+  list(path: string): string[] {
+    const fd = at.openInRoot(this.#root, path, at.O_RDONLY | at.O_DIRECTORY | at.O_NOFOLLOW);
+    try {
+      const names = readdirSync(`/proc/self/fd/${fd}`, { encoding: "latin1" });
+      return names.filter((name) => this.#options.isHidden?.(path === "" ? name : `${path}/${name}`) !== true).sort();
+    } finally {
+      at.close(fd);
+    }
+  }
+
+  sum(path: string): string {
+    const real = resolveInTree(this, path);
+    const node = this.get(real);
+    if (node === undefined) return real;
+    const stats = this.#stats.get(real);
+    const cache = this.#options.statCache;
+    const known = stats && cache?.get(real, stats);
+    if (known !== undefined) return known;
+    const sum = this.#hash(node);
+    if (stats !== undefined) cache?.set(real, stats, sum);
+    return sum;
+  }
+
+  open(node: TreeNode): Content {
+    const descriptor = at.openInRoot(this.#root, node.path, at.O_RDONLY | at.O_NOFOLLOW | constants.O_NONBLOCK);
+    return { descriptor, isOwned: true, segments: node.sizeBytes === 0 ? [] : [{ at: 0, offset: 0, length: node.sizeBytes }] };
+  }
+
+  close(): void {
+    closeSync(this.#root);
+  }
+
+  #look(path: string): TreeNode | undefined {
+    if (path !== "" && this.#options.isHidden?.(path) === true) return undefined;
+    const slash = path.lastIndexOf("/");
+    let folder: number;
+    try {
+      folder = at.openInRoot(this.#root, slash === -1 ? "" : path.slice(0, slash), at.O_PATH | at.O_DIRECTORY);
+    } catch (error) {
+      if (["ENOENT", "ENOTDIR", "ELOOP"].includes(codeOf(error) ?? "")) return undefined;
+      throw error;
+    }
+    try {
+      const place = `/proc/self/fd/${folder}/${path === "" ? "." : path.slice(slash + 1)}`;
+      return this.#nodeAt(path, place);
+    } finally {
+      at.close(folder);
+    }
+  }
+
+  #nodeAt(path: string, place: string): TreeNode | undefined {
+    const bytes = Buffer.from(place, "latin1");
+    const stats = lstatSync(bytes, { bigint: true, throwIfNoEntry: false });
+    if (stats === undefined) return undefined;
+    const type = typeOf(stats);
+    if (type === undefined) return undefined;
+    this.#stats.set(path, stats);
+    const owned = this.#options.keepOwners !== false;
+    const attributes = attributesOf(place);
+    return {
+      path,
+      type,
+      mode: Number(stats.mode) & 0o7777,
+      user: owned ? Number(stats.uid) : 0,
+      group: owned ? Number(stats.gid) : 0,
+      modified: { seconds: Number(floorSeconds(stats.mtimeNs)), nanoseconds: Number(stats.mtimeNs - floorSeconds(stats.mtimeNs) * NS) },
+      sizeBytes: type === "file" ? Number(stats.size) : 0,
+      target: type === "symlink" ? readlinkSync(bytes, { encoding: "latin1" }) : "",
+      major: Number(((stats.rdev >> 8n) & 0xfffn) | ((stats.rdev >> 32n) & ~0xfffn)),
+      minor: Number((stats.rdev & 0xffn) | ((stats.rdev >> 12n) & ~0xffn)),
+      attributes: new Map([...attributes].filter(([name]) => name === "security.capability")),
+      identity: stats.nlink > 1n && type !== "directory" ? `${stats.dev}:${stats.ino}` : undefined,
+    };
+  }
+
+  /** As Docker's lazy source: the header that the file would have in an archive, and its content. */
+  #hash(node: TreeNode): string {
+    const names = this.#options.keepOwners === false ? { user: "", group: "" } : accountNames(node.user, node.group);
+    const hash = startSum({
+      name: node.type === "directory" ? `${node.path}/` : node.path,
+      mode: TYPE_BITS[node.type] | node.mode,
+      user: node.user,
+      group: node.group,
+      sizeBytes: node.sizeBytes,
+      typeFlag: TYPE_FLAGS[node.type],
+      linkName: node.target,
+      userName: names.user,
+      groupName: names.group,
+      major: node.type === "character" || node.type === "block" ? node.major : 0,
+      minor: node.type === "character" || node.type === "block" ? node.minor : 0,
+      attributes: node.attributes,
+    });
+    if (node.type === "file" && node.sizeBytes > 0) this.#update(hash, node);
+    return hash.digest("hex");
+  }
+
+  #update(hash: ReturnType<typeof startSum>, node: TreeNode): void {
+    const { descriptor } = this.open(node);
+    try {
+      if (!fstatSync(descriptor).isFile()) throw new EngineError("conflict", `${node.path} changed while it was read`);
+      for (let read = readSync(descriptor, BUFFER); read > 0; read = readSync(descriptor, BUFFER)) hash.update(BUFFER.subarray(0, read));
+    } finally {
+      at.close(descriptor);
+    }
+  }
+}
+
+export interface FolderTreeOptions {
+  /** False: everything belongs to root, as a client that sends a context has it. */
+  keepOwners?: boolean;
+  /** Paths that are not there for the build (.dockerignore). */
+  isHidden?: (path: string) => boolean;
+  /** Sums of files that have not changed since. */
+  statCache?: StatCache;
+}
+
+const NS = 1_000_000_000n;
+const BUFFER = Buffer.allocUnsafeSlow(1024 * 1024);
+const TYPE_BITS = { file: 0o100000, directory: 0o040000, symlink: 0o120000, character: 0o020000, block: 0o060000, fifo: 0o010000 };
+const TYPE_FLAGS = { file: "0", directory: "5", symlink: "2", character: "3", block: "4", fifo: "6" };
+
+function floorSeconds(ns: bigint): bigint {
+  const seconds = ns / NS;
+  return seconds * NS > ns ? seconds - 1n : seconds;
+}
+
+/** Undefined for sockets, which no archive can hold. */
+function typeOf(stats: BigIntStats): TreeNode["type"] | undefined {
+  if (stats.isFile()) return "file";
+  if (stats.isDirectory()) return "directory";
+  if (stats.isSymbolicLink()) return "symlink";
+  if (stats.isCharacterDevice()) return "character";
+  if (stats.isBlockDevice()) return "block";
+  return stats.isFIFO() ? "fifo" : undefined;
+}

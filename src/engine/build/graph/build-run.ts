@@ -1,0 +1,94 @@
+import { mkdir, rm, rmdir } from "node:fs/promises";
+import path from "node:path";
+
+import { messageOf } from "../../../base/errors.ts";
+import { newId } from "../../../base/ids.ts";
+import type { LayerContent, LayerParent, StagedLayer } from "../../../store/layers.ts";
+import { paths } from "../../../store/roots.ts";
+import type { TreeSource } from "../context/tree-source.ts";
+import type { BuildEngine } from "../open-builds.ts";
+import { Slots } from "./slots.ts";
+
+/** Steps of one build that do something at the same time. More are waiting for their turn. */
+export const MAX_RUNNING_STEPS = 16;
+
+/** One build under way: what all its operations share. */
+export class BuildRun {
+  readonly id = newId();
+  readonly engine: BuildEngine;
+  readonly signal: AbortSignal;
+  readonly slots = new Slots(MAX_RUNNING_STEPS);
+  readonly folder: string;
+  readonly #staged: StagedLayer[] = [];
+  #mounts = 0;
+
+  constructor(engine: BuildEngine, signal: AbortSignal) {
+    this.engine = engine;
+    this.signal = signal;
+    this.folder = paths.build(engine.roots, this.id);
+  }
+
+  async open(): Promise<void> {
+    await mkdir(path.join(this.folder, "mounts"), { recursive: true, mode: 0o700 });
+  }
+
+  /** Starts a layer on top of another; it is thrown away with the build unless it was committed. */
+  async stage(parent: LayerParent): Promise<StagedLayer> {
+    const staged = await this.engine.layers.stage(parent);
+    this.#staged.push(staged);
+    return staged;
+  }
+
+  /** A new layer, filled by `work` in the mounted tree. */
+  async change(parent: LayerParent, work: (root: string) => Promise<void>): Promise<{ staged: StagedLayer; content: LayerContent }> {
+    const staged = await this.stage(parent);
+    await this.#atMountPoint(
+      (target) => staged.mount(target),
+      () => staged.unmount(),
+      work,
+    );
+    return { staged, content: await staged.finish(this.signal) };
+  }
+
+  /** The tree of a layer, mounted for as long as `work` takes. */
+  async read<T>(parent: LayerParent, work: (source: TreeSource) => Promise<T>): Promise<T> {
+    const { layers } = this.engine;
+    return this.#atMountPoint(
+      (target) => layers.mountReadOnly(parent, target),
+      (target) => layers.unmountReadOnly(target),
+      (root) => work({ kind: "folder", root, isContext: false }),
+    );
+  }
+
+  /** A name for a file of the build's own. */
+  filePath(): string {
+    this.#mounts += 1;
+    return path.join(this.folder, `file-${this.#mounts}`);
+  }
+
+  async #atMountPoint<T>(
+    mount: (target: string) => Promise<void>,
+    unmount: (target: string) => Promise<void>,
+    work: (root: string) => Promise<T>,
+  ): Promise<T> {
+    this.#mounts += 1;
+    const target = path.join(this.folder, "mounts", String(this.#mounts));
+    await mkdir(target, { mode: 0o700 });
+    try {
+      await mount(target);
+      try {
+        return await work(target);
+      } finally {
+        await unmount(target);
+      }
+    } finally {
+      await rmdir(target);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const report = (error: unknown): void => this.engine.log.error({ build: this.id, error: messageOf(error) }, "clearing away a build");
+    for (const staged of this.#staged.toReversed()) await staged.abort().catch(report);
+    await rm(this.folder, { recursive: true, force: true }).catch(report);
+  }
+}

@@ -1,0 +1,52 @@
+import { readdir, rm } from "node:fs/promises";
+import path from "node:path";
+
+import type { Log } from "../../base/log.ts";
+import type { ChildPool } from "../../store/child/pool.ts";
+import type { LayerDriver } from "../../store/layers.ts";
+import { paths, type Roots } from "../../store/roots.ts";
+import type { Containers } from "../containers/containers.ts";
+import type { Images } from "../images/images.ts";
+import type { Builds } from "./builds.ts";
+import { buildClassic } from "./classic/build.ts";
+
+/** What builds work with. */
+export interface BuildEngine {
+  roots: Roots;
+  log: Log;
+  layers: LayerDriver;
+  children: ChildPool;
+  images: Images;
+  containers: Containers;
+  serverVersion: string;
+  /** Steps under way, by their keys: another build with the same step waits for it instead of doing it too. */
+  stepsUnderWay: Map<string, Promise<string | undefined>>;
+}
+
+/** Opens the builder; what builds of an earlier daemon left is thrown away first. */
+export async function openBuilds(options: Omit<BuildEngine, "stepsUnderWay">): Promise<Builds> {
+  const engine: BuildEngine = { ...options, stepsUnderWay: new Map() };
+  await sweep(engine);
+  const running = new Set<Promise<void>>();
+  const closing = new AbortController();
+  return {
+    build(request, output, signal) {
+      const work = buildClassic(engine, request, output, AbortSignal.any([signal, closing.signal]));
+      running.add(work);
+      return work.finally(() => running.delete(work));
+    },
+    async [Symbol.asyncDispose]() {
+      closing.abort(new Error("the daemon is shutting down"));
+      await Promise.allSettled(running);
+    },
+  };
+}
+
+async function sweep({ roots, layers }: BuildEngine): Promise<void> {
+  for (const id of await readdir(paths.builds(roots))) {
+    const folder = paths.build(roots, id);
+    for (const name of await readdir(path.join(folder, "mounts")).catch(() => []))
+      await layers.unmountReadOnly(path.join(folder, "mounts", name));
+    await rm(folder, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,63 @@
+import type { BuildOutput } from "../engine/build/builds.ts";
+import type { Output } from "./call.ts";
+import { formatLine, formatProgress } from "./progress.ts";
+
+/** Lines that may wait for a client that does not read; then the build waits for it. */
+const MAX_WAITING_BYTES = 64 * 1024 * 1024;
+
+/** The stream of `POST /build`: Docker's JSON lines, `{"stream": …}` for text, stderr in red as Docker paints it. */
+export class BuildAnswer implements BuildOutput {
+  readonly #output: Output;
+  #waiting: string[] = [];
+  #waitingBytes = 0;
+  #writing: Promise<void> | undefined;
+  #isGone = false;
+  used = false;
+
+  constructor(output: Output) {
+    this.#output = output;
+  }
+
+  text(text: string): void {
+    this.#add(formatProgress({ stream: text }));
+  }
+
+  errorText(text: string): void {
+    this.#add(formatProgress({ stream: `\u001b[91m${text}\u001b[0m` }));
+  }
+
+  imageId(id: string): void {
+    this.#add(formatProgress({ aux: { ID: id } }));
+  }
+
+  addError(message: string, code: number | undefined): void {
+    this.#add(formatLine({ errorDetail: { ...(code === undefined ? {} : { code }), message }, error: message }));
+  }
+
+  async end(): Promise<void> {
+    await this.#writing;
+  }
+
+  #add(line: string): void {
+    this.used = true;
+    // A client that is gone aborts the build; one that does not read loses what is too much to keep.
+    if (this.#isGone || this.#waitingBytes > MAX_WAITING_BYTES) return;
+    this.#waiting.push(line);
+    this.#waitingBytes += line.length;
+    this.#writing ??= this.#write();
+  }
+
+  async #write(): Promise<void> {
+    try {
+      while (this.#waiting.length > 0) {
+        const text = this.#waiting.splice(0).join("");
+        this.#waitingBytes = 0;
+        await this.#output.write(text);
+      }
+    } catch {
+      this.#isGone = true;
+      this.#waiting = [];
+    }
+    this.#writing = undefined;
+  }
+}

@@ -1,0 +1,95 @@
+import { EngineError, messageOf } from "../../base/errors.ts";
+import { type BuildRequest, type Builds, StepFailedError } from "../../engine/build/builds.ts";
+import { parsePlatform } from "../../engine/images/platform.ts";
+import { type Answer, type Call, type Route } from "../call.ts";
+import { BuildAnswer } from "../build-answer.ts";
+import { readBuildAuth } from "../registry-auth.ts";
+import { notYet } from "./missing.ts";
+
+export function buildRoutes(builds: Builds): Route[] {
+  return [
+    { method: "POST", path: "/build", operation: "ImageBuild", handle: (call) => build(builds, call) },
+    notYet("POST", "/build/prune", "BuildPrune"),
+    notYet("POST", "/build/cancel", "BuildCancel"),
+  ];
+}
+
+function build(builds: Builds, call: Call): Answer {
+  const request = buildRequest(call);
+  return {
+    kind: "stream",
+    contentType: "application/json",
+    async write(output) {
+      const answer = new BuildAnswer(output);
+      try {
+        await builds.build(request, answer, call.signal);
+      } catch (error) {
+        if (!answer.used) throw error;
+        answer.addError(messageOf(error), error instanceof StepFailedError ? error.exitCode : undefined);
+      }
+      await answer.end();
+    },
+  };
+}
+
+/** The query of `POST /build`, as moby's decodes it (api/server/router/build). */
+function buildRequest({ query, body, headers, version }: Call): BuildRequest {
+  const platform = query.text("platform");
+  const remove = query.text("rm");
+  return {
+    context: body.stream(),
+    dockerfile: query.text("dockerfile") ?? "Dockerfile",
+    tags: query.all("t"),
+    buildArgs: new Map(
+      Object.entries(textMap(query.text("buildargs"), "buildargs", true)).map(([name, value]) => [name, value ?? undefined]),
+    ),
+    labels: new Map(Object.entries(textMap(query.text("labels"), "labels", false)).map(([name, value]) => [name, value ?? ""])),
+    target: query.text("target") ?? "",
+    noCache: query.flag("nocache"),
+    pull: query.flag("pull"),
+    removal: query.flag("forcerm") ? "always" : remove === undefined || remove === "" || query.flag("rm") ? "onSuccess" : "never",
+    quiet: query.flag("q"),
+    platform: platform === undefined || version < 1032 ? undefined : parsePlatform(platform),
+    hostConfig: hostConfigOf(query),
+    auth: readBuildAuth(headers["x-registry-config"]),
+  };
+}
+
+function hostConfigOf(query: Call["query"]): Record<string, unknown> {
+  const number = (name: string): number => query.integer(name) ?? 0;
+  return {
+    NetworkMode: query.text("networkmode") ?? "",
+    ExtraHosts: query.all("extrahosts"),
+    CgroupParent: query.text("cgroupparent") ?? "",
+    CpuShares: number("cpushares"),
+    CpuPeriod: number("cpuperiod"),
+    CpuQuota: number("cpuquota"),
+    CpusetCpus: query.text("cpusetcpus") ?? "",
+    CpusetMems: query.text("cpusetmems") ?? "",
+    Memory: number("memory"),
+    MemorySwap: number("memswap"),
+    ShmSize: number("shmsize"),
+    Ulimits: query.text("ulimits") === undefined ? null : jsonOf(query.text("ulimits") ?? "", "ulimits"),
+    SecurityOpt: query.all("securityopt"),
+    Isolation: query.text("isolation") ?? "",
+  };
+}
+
+function textMap(text: string | undefined, what: string, allowsNull: boolean): Record<string, string | null> {
+  if (text === undefined || text === "") return {};
+  const value = jsonOf(text, what);
+  const isMap = typeof value === "object" && value !== null && !Array.isArray(value);
+  const isText = (item: unknown): boolean => typeof item === "string" || (allowsNull && item === null);
+  if (value !== null && (!isMap || !Object.values(value).every(isText)))
+    throw new EngineError("invalid", `error reading ${what}: it is no map of texts`);
+  // Just looked at.
+  return (value ?? {}) as Record<string, string | null>;
+}
+
+function jsonOf(text: string, what: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new EngineError("invalid", `error reading ${what}: ${messageOf(error)}`);
+  }
+}
