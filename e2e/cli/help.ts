@@ -9,7 +9,9 @@ export function partsOf(help: string): string[] {
 
 /** The commands of `docker` that are here, by one of their places. */
 export const places = [
-  ..."attach commit create diff events exec export history images import info inspect kill load login logout logs pause port ps".split(" "),
+  ..."attach build commit create diff events exec export history images import info inspect kill load login logout logs pause port ps".split(
+    " ",
+  ),
   ..."pull push rename restart rm rmi run save search start stop tag top unpause version wait".split(" "),
   ..."builder prune,container inspect,container prune,image inspect,image prune,network inspect,network ls".split(","),
   ..."system df,system prune,volume inspect,volume ls".split(","),

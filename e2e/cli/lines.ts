@@ -199,6 +199,13 @@ const archiveMistakes = [
   ..."system prune -f --volumes --filter until=1h|system prune --filter foo|builder prune --keep-storage foo".split("|"),
 ].map((call) => `$CLI ${call}`);
 
+/** Of builds that do not come to be. */
+const buildMistakes = [
+  ..."build|build a b|build nope|build /etc/hostname|build -f /nosuch/Dockerfile /var/empty/..|build -f nope /tmp|build -f - -".split("|"),
+  ..."build -t UPPER .|build --build-arg =x .|build --label =x .|build --label 'a b' .|build --ulimit foo .|build -m foo .".split("|"),
+  ..."build --memory-swap foo .|build --shm-size x .|build --add-host foo .|build --cpu-shares x .|build --nope .".split("|"),
+].map((call) => `$CLI ${call}`);
+
 /** Mistakes: in the words of the client, of the engine, and where nobody listens. */
 export const mistakes = [
   "$CLI frob",
@@ -277,6 +284,9 @@ export const mistakes = [
   "$CLI container prune --filter foo",
   "echo n | $CLI container prune",
   ...archiveMistakes,
+  ...buildMistakes,
+  "echo FROM busybox | $CLI build -f x -",
+  'D=$(mktemp -d) && cd $D && touch Dockerfile && echo "a[" >.dockerignore && $CLI build .; rm -r $D',
   ..."image prune,image prune -a,system prune,system prune -a --volumes,builder prune,builder prune -a"
     .split(",")
     .map((call) => `echo n | $CLI ${call}`),

@@ -161,6 +161,7 @@ function openLazily(open: () => Client): Client {
       return use().host;
     },
     version: () => use().version(),
+    isTsubo: () => use().isTsubo(),
     request: (...all) => use().request(...all),
     text: (...all) => use().text(...all),
     json: (...all) => use().json(...all),

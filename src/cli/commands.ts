@@ -31,6 +31,7 @@ export const commands: readonly CommandEntry[] = [
   first(at("run, container run", "Make a container from an image and run it", () => import("./commands/run.ts"))),
   first(at("exec, container exec", "Run a command in a running container", () => import("./commands/exec.ts"))),
   first(at("ps, container ls, container list, container ps", "List containers", () => import("./commands/ps.ts"))),
+  first(at("build, image build, builder build", "Make an image from a Dockerfile", () => import("./commands/build.ts"))),
   first(at("pull, image pull", "Get an image from a registry", () => import("./commands/pull.ts"))),
   first(at("push, image push", "Bring an image to a registry", () => import("./commands/push.ts"))),
   first(at("images, image ls, image list", "List images", () => import("./commands/images.ts"))),

@@ -17,7 +17,7 @@ export const command: Command = {
     let options;
     try {
       options = readCreateOptions(call);
-      container = readContainerOptions(call.flags, call.args, proxyVariables(call));
+      container = readContainerOptions(call.flags, call.args, proxyVariables(call, call.flags.list("env")));
     } catch (error) {
       throw withHelp(error, "create", 125);
     }

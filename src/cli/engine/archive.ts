@@ -3,7 +3,7 @@ import { codeOf, messageOf } from "../../base/errors.ts";
 import { CommandFailure } from "../failure.ts";
 
 /** An archive to send, opened before anything is asked of the engine. */
-export function openArchive(file: string): NodeJS.ReadableStream {
+export function openArchive(file: string): AsyncIterable<Buffer> {
   let descriptor;
   try {
     descriptor = openSync(file, "r");

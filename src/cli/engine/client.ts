@@ -1,7 +1,7 @@
 import { connect, isIP, type Socket } from "node:net";
 import type { Readable } from "node:stream";
 import { codeOf, messageOf } from "../../base/errors.ts";
-import { ConnectionError, DaemonError } from "../failure.ts";
+import { CommandFailure, ConnectionError, DaemonError } from "../failure.ts";
 import type { Host } from "./host.ts";
 import { exchange, type Answer } from "./http.ts";
 import { encodeJson } from "./json.ts";
@@ -27,7 +27,7 @@ export type RequestOptions = {
   /** Sent as JSON. */
   readonly body?: unknown;
   /** Sent as it comes. */
-  readonly stream?: NodeJS.ReadableStream;
+  readonly stream?: AsyncIterable<string | Uint8Array>;
   readonly headers?: Readonly<Record<string, string>>;
 };
 
@@ -35,6 +35,8 @@ export type Client = {
   readonly host: Host;
   /** The negotiated version. */
   version(): Promise<string>;
+  /** Whether it is our own engine, which can more than Docker's. */
+  isTsubo(): Promise<boolean>;
   /** Sends a request; gives the answer's body once its headers are here. A status of 400 or more throws a DaemonError. */
   request(method: string, path: string, options?: RequestOptions): Promise<Readable>;
   /** The answer's body as text. */
@@ -52,6 +54,7 @@ export function openClient(host: Host, httpHeaders: Readonly<Record<string, stri
     Host: "host" in host.address ? `${host.address.host}:${host.address.port}` : "localhost",
   };
   let negotiated: Promise<string> | undefined;
+  let pinged: Promise<Answer | undefined> | undefined;
 
   async function send(method: string, path: string, options: RequestOptions, more: Readonly<Record<string, string>> = {}) {
     const body = options.body === undefined ? undefined : Buffer.from(encodeJson(options.body));
@@ -66,6 +69,8 @@ export function openClient(host: Host, httpHeaders: Readonly<Record<string, stri
         stream: options.stream,
       });
     } catch (error) {
+      // What was sent broke off, not the connection.
+      if (error instanceof CommandFailure) throw error;
       throw connectionError(host, error);
     }
   }
@@ -78,17 +83,23 @@ export function openClient(host: Host, httpHeaders: Readonly<Record<string, stri
     return answer;
   }
 
-  async function negotiate(): Promise<string> {
-    const forced = (process.env["DOCKER_API_VERSION"] ?? "").replace(/^v/, "");
-    if (forced !== "") return forced;
-    const ping = (method: string): Promise<Answer | undefined> =>
+  async function askPing(): Promise<Answer | undefined> {
+    const once = (method: string): Promise<Answer | undefined> =>
       ask(method, "/_ping", {}).catch((error: unknown) => {
         if (error instanceof ConnectionError) throw error;
         return undefined;
       });
-    const answer = (await ping("HEAD")) ?? (await ping("GET"));
+    const answer = (await once("HEAD")) ?? (await once("GET"));
     answer?.body.destroy();
-    const theirs = answer?.headers["api-version"] ?? OLDEST_VERSION;
+    return answer;
+  }
+
+  const ping = (): Promise<Answer | undefined> => (pinged ??= askPing());
+
+  async function negotiate(): Promise<string> {
+    const forced = (process.env["DOCKER_API_VERSION"] ?? "").replace(/^v/, "");
+    if (forced !== "") return forced;
+    const theirs = (await ping())?.headers["api-version"] ?? OLDEST_VERSION;
     return compareVersions(theirs, API_VERSION) < 0 ? theirs : API_VERSION;
   }
 
@@ -104,6 +115,7 @@ export function openClient(host: Host, httpHeaders: Readonly<Record<string, stri
   return {
     host,
     version,
+    isTsubo: async () => (await ping())?.headers["server"]?.startsWith("Tsubo/") ?? false,
     request,
     text,
     json: async (method, path, options = {}) => JSON.parse(await text(method, path, options)),

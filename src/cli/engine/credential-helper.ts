@@ -1,7 +1,7 @@
 import type { ConfigFile } from "./config-file.ts";
 import { CommandFailure } from "../failure.ts";
 
-/** Programs that keep logins: `docker-credential-NAME get|store|erase`, asked on standard input. */
+/** Programs that keep logins: `docker-credential-NAME get|store|erase|list`, asked on standard input. */
 
 /** What a helper may take: it may ask its user. */
 const TIMEOUT_MS = 120_000;
@@ -13,7 +13,7 @@ export function credentialHelper(config: ConfigFile, server: string): string | u
 }
 
 /** Asks a helper. Empty when it has nothing of that name. */
-export function runHelper(helper: string, verb: "get" | "store" | "erase", input: string): string {
+export function runHelper(helper: string, verb: "get" | "store" | "erase" | "list", input: string): string {
   const program = `docker-credential-${helper}`;
   const { spawnSync } = process.getBuiltinModule("node:child_process");
   const { error, status, stdout } = spawnSync(program, [verb], { input, encoding: "utf8", timeout: TIMEOUT_MS });

@@ -22,8 +22,31 @@ export type Login = {
 
 /** The header's value for a pull from `domain`. */
 export function registryAuth(config: ConfigFile, domain: string): string {
-  const text = Buffer.from(JSON.stringify(storedLogin(config, serverOf(domain)) ?? {})).toString("base64url");
+  return encode(storedLogin(config, serverOf(domain)) ?? {});
+}
+
+function encode(value: unknown): string {
+  const text = Buffer.from(JSON.stringify(value)).toString("base64url");
   return text + "=".repeat((4 - (text.length % 4)) % 4);
+}
+
+/** The header's value for what needs images of any registry: all logins, by their servers. */
+export function allRegistryAuths(config: ConfigFile): string {
+  const servers = new Set([...Object.keys(config.auths), ...Object.keys(config.credHelpers), ...helperServers(config)]);
+  return encode(
+    Object.fromEntries([...servers].flatMap((server) => [[server, storedLogin(config, server)] as const]).filter(([, login]) => login)),
+  );
+}
+
+function helperServers({ credsStore }: ConfigFile): string[] {
+  if (!/^[\w.-]+$/.test(credsStore)) return [];
+  try {
+    const answer: unknown = JSON.parse(runHelper(credsStore, "list", "") || "{}");
+    return typeof answer === "object" && answer !== null ? Object.keys(answer) : [];
+  } catch {
+    warn(`WARNING: docker-credential-${credsStore} did not say which logins there are; going on without them`);
+    return [];
+  }
 }
 
 /** The address under which the login of a registry, named in any way, is stored. */

@@ -12,7 +12,7 @@ export type Request = {
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: Buffer | undefined;
   /** Sent in chunks, as it comes. */
-  readonly stream?: NodeJS.ReadableStream | undefined;
+  readonly stream?: AsyncIterable<string | Uint8Array> | undefined;
 };
 
 export type Answer = {
@@ -73,15 +73,18 @@ function send(socket: Socket, { method, path, headers, body, stream }: Request):
   if (stream !== undefined) void sendChunks(socket, stream);
 }
 
-async function sendChunks(socket: Socket, stream: NodeJS.ReadableStream): Promise<void> {
+async function sendChunks(socket: Socket, stream: AsyncIterable<string | Uint8Array>): Promise<void> {
   try {
     for await (const piece of stream) {
-      const data = Buffer.from(piece);
+      const data = typeof piece === "string" ? Buffer.from(piece) : piece;
       if (data.length === 0) continue;
       if (socket.destroyed) return;
+      socket.cork();
       socket.write(`${data.length.toString(16)}\r\n`);
       socket.write(data);
-      if (!socket.write("\r\n")) await drained(socket);
+      const hasRoom = socket.write("\r\n");
+      socket.uncork();
+      if (!hasRoom) await drained(socket);
     }
     socket.write("0\r\n\r\n");
   } catch (error) {

@@ -9,11 +9,11 @@ const VARIABLES = {
   allProxy: "ALL_PROXY",
 } as const;
 
-/** Variables that the `proxies` of config.json give every new container, but for those set by hand: each in both cases. */
-export function proxyVariables({ client, config, flags }: Pick<Call, "client" | "config" | "flags">): string[] {
+/** Variables that the `proxies` of config.json give every new container and build, but for those in `set`: each in both cases. */
+export function proxyVariables({ client, config }: Pick<Call, "client" | "config">, set: readonly string[]): string[] {
   const settings = config.proxies[client.host.url] ?? config.proxies["default"];
   if (settings === undefined) return [];
-  const given = new Set(flags.list("env").map((variable) => cut(variable, "=")[0]));
+  const given = new Set(set.map((variable) => cut(variable, "=")[0]));
   return Object.entries(VARIABLES).flatMap(([key, name]) => {
     const value = settings[key];
     return value === undefined || value === ""

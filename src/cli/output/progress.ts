@@ -22,9 +22,14 @@ type Message = {
 /** The bar needs this much room; a narrower terminal shows numbers only. */
 const BAR_MIN_COLUMNS = 110;
 const BAR_WIDTH = 50;
+/** Taken for the width where there is no terminal. */
+const UNKNOWN_COLUMNS = 200;
 
-/** Prints the stream to descriptor `to`, or nowhere, and throws the error it may end with. */
-export async function showProgress(body: Readable, to: 1 | 2 | undefined, onAux: (aux: unknown) => void = () => undefined): Promise<void> {
+/** Where a stream is shown: a descriptor, or whoever takes the text. */
+export type Target = 1 | 2 | ((text: string) => void);
+
+/** Shows the stream, or only waits for its end, and throws the error it may end with. */
+export async function showProgress(body: Readable, to: Target | undefined, onAux: (aux: unknown) => void = () => undefined): Promise<void> {
   const screen = to === undefined ? undefined : openScreen(to);
   for await (const line of eachLine(body)) {
     // The engine's own format; a line that is no JSON ends the stream with the parser's error.
@@ -39,9 +44,10 @@ export async function showProgress(body: Readable, to: 1 | 2 | undefined, onAux:
   }
 }
 
-function openScreen(to: 1 | 2): (message: Message) => void {
-  const terminal = isTerminal(to);
-  const columns = (terminal && (to === 1 ? process.stdout.columns : process.stderr.columns)) || 200;
+function openScreen(to: Target): (message: Message) => void {
+  const terminal = typeof to === "number" && isTerminal(to);
+  const write = typeof to === "number" ? (text: string) => writeAll(to, Buffer.from(text)) : to;
+  const columns = (terminal && (to === 1 ? process.stdout.columns : process.stderr.columns)) || UNKNOWN_COLUMNS;
   let lines = new Map<string, number>();
   return (message) => {
     let out = "";
@@ -64,11 +70,12 @@ function openScreen(to: 1 | 2): (message: Message) => void {
     else if (message.stream !== undefined) out += prefix + message.stream;
     else out += `${prefix}${message.status ?? ""}\n`;
     if (terminal && up > 0) out += `\x1b[${up}B`;
-    writeAll(to, Buffer.from(out));
+    write(out);
   };
 }
 
-function progressText({ progressDetail }: Message, columns: number): string {
+/** A bar and numbers, as far as there are any. */
+export function progressText({ progressDetail }: Pick<Message, "progressDetail">, columns = UNKNOWN_COLUMNS): string {
   const { current = 0, total = 0, hidecounts = false, units = "" } = progressDetail ?? {};
   if (current <= 0 && total <= 0) return "";
   const amount = (value: number): string => (units === "" ? formatSize(value, 4) : String(value));
