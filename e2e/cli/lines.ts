@@ -286,7 +286,6 @@ export const mistakes = [
   ...archiveMistakes,
   ...buildMistakes,
   "echo FROM busybox | $CLI build -f x -",
-  'D=$(mktemp -d) && cd $D && touch Dockerfile && echo "a[" >.dockerignore && $CLI build .; rm -r $D',
   ..."image prune,image prune -a,system prune,system prune -a --volumes,builder prune,builder prune -a"
     .split(",")
     .map((call) => `echo n | $CLI ${call}`),

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { existsSync, lstatSync, readFileSync, realpathSync, statSync } from "node:fs";
 import path from "node:path";
 import { codeOf, messageOf } from "../../base/errors.ts";
-import { compileIgnorePatterns, parseIgnoreFile, type IgnorePatterns } from "../../base/ignore-patterns.ts";
+import { IgnoreMatcher, parseIgnoreFile } from "../../base/ignore-file.ts";
 import { CommandFailure } from "../failure.ts";
 import { download } from "./download.ts";
 import { packFolder } from "./pack.ts";
@@ -125,13 +125,13 @@ function readIgnoreFile(folder: string, dockerfile: string | undefined): string 
 }
 
 /** What is ignored, but never the files that the build itself reads. */
-function ignoring(text: string | undefined, needed: readonly string[]): IgnorePatterns {
-  if (text === undefined) return compileIgnorePatterns([]);
+function ignoring(text: string | undefined, needed: readonly string[]): IgnoreMatcher {
+  if (text === undefined) return new IgnoreMatcher([]);
   try {
     const patterns = parseIgnoreFile(text);
-    const ignore = compileIgnorePatterns(patterns);
-    const kept = needed.filter((name) => ignore.ignores(name)).map((name) => `!${name.replaceAll(/[*?[\]\\]/g, "\\$&")}`);
-    return kept.length === 0 ? ignore : compileIgnorePatterns([...patterns, ...kept]);
+    const ignore = new IgnoreMatcher(patterns);
+    const kept = needed.filter((name) => ignore.isIgnored(name)).map((name) => `!${name.replaceAll(/[*?[\]\\]/g, "\\$&")}`);
+    return kept.length === 0 ? ignore : new IgnoreMatcher([...patterns, ...kept]);
   } catch (error) {
     throw new CommandFailure(`error checking context: ${messageOf(error)}`, 1, { cause: error });
   }

@@ -5,7 +5,7 @@ import path from "node:path";
 
 import { afterEach, beforeEach, expect, test } from "vitest";
 
-import { compileIgnorePatterns } from "../../base/ignore-patterns.ts";
+import { IgnoreMatcher } from "../../base/ignore-file.ts";
 import { packFolder } from "./pack.ts";
 
 /** What GNU tar reads of it. */
@@ -20,7 +20,7 @@ afterEach(() => {
 });
 
 function pack(ignored: readonly string[] = [], instead?: ReadonlyMap<string, Buffer>): Buffer {
-  return Buffer.concat([...packFolder(folder, { ignore: compileIgnorePatterns(ignored), ...(instead && { instead }) })]);
+  return Buffer.concat([...packFolder(folder, { ignore: new IgnoreMatcher(ignored), ...(instead && { instead }) })]);
 }
 
 function put(name: string, content: string | Buffer = name): void {

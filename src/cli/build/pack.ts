@@ -12,7 +12,7 @@ import {
 } from "node:fs";
 import path from "node:path";
 import { codeOf } from "../../base/errors.ts";
-import type { IgnorePatterns, Verdict } from "../../base/ignore-patterns.ts";
+import type { IgnoreMatcher } from "../../base/ignore-file.ts";
 import { CommandFailure } from "../failure.ts";
 import { warn } from "../output/print.ts";
 import { tarEnd, tarHeader, tarPadding, type TarEntry } from "./tar.ts";
@@ -25,7 +25,7 @@ import { tarEnd, tarHeader, tarPadding, type TarEntry } from "./tar.ts";
 const CHUNK_BYTES = 256 * 1024;
 
 export type PackOptions = {
-  readonly ignore: IgnorePatterns;
+  readonly ignore: IgnoreMatcher;
   /** Files that are not in the folder, or stand in place of those there. */
   readonly instead?: ReadonlyMap<string, Buffer>;
 };
@@ -93,22 +93,22 @@ class Chunks {
 /** An entry, and its content where it has some: the descriptor is the taker's to close. */
 type Packed = TarEntry & { readonly descriptor?: number };
 
-function* entriesOf(root: string, ignore: IgnorePatterns): Generator<Packed> {
+function* entriesOf(root: string, ignore: IgnoreMatcher): Generator<Packed> {
   /** The first name of each file that has several. */
   const names = new Map<string, string>();
-  function* below(folder: string, above: Verdict): Generator<Packed> {
+  function* below(folder: string): Generator<Packed> {
     for (const found of list(root, folder)) {
       const name = folder === "" ? found.name : `${folder}/${found.name}`;
-      const verdict = ignore.judge(name, above);
+      const isIgnored = ignore.isIgnored(name);
       const isFolder = found.isDirectory();
-      if (!verdict.ignored) {
+      if (!isIgnored) {
         const entry = entryOf(root, name, found, names);
         if (entry !== undefined) yield entry;
       }
-      if (isFolder && (!verdict.ignored || ignore.mayKeepBelow(name))) yield* below(name, verdict);
+      if (isFolder && (!isIgnored || ignore.mayHoldIncluded(name))) yield* below(name);
     }
   }
-  yield* below("", ignore.root);
+  yield* below("");
 }
 
 function list(root: string, folder: string): Dirent[] {

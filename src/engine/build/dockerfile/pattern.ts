@@ -2,7 +2,7 @@
  * The patterns of `${name#pattern}`, `%` and `/`: `*` is any text, `?` any one character, neither a newline; `\` takes the meaning from `*`,
  * `?` and itself. No classes.
  */
-import { Automaton, Budget, literal, type Token } from "./automaton.ts";
+import { Automaton, Budget, literal, type Token } from "../../../base/automaton.ts";
 
 /** Steps that the patterns of one `${…}` may take: some 20 ms. */
 export const MAX_PATTERN_STEPS = 2_000_000;

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 
 import { compileGlob } from "./glob.ts";
-import { IgnoreMatcher, MAX_IGNORE_PATTERNS, parseIgnoreFile } from "./ignore.ts";
+import { IgnoreMatcher, MAX_IGNORE_PATTERNS, parseIgnoreFile } from "./ignore-file.ts";
 
 describe("lines of an ignore file", () => {
   test.each([

@@ -4,8 +4,7 @@
  */
 import path from "node:path/posix";
 
-import { EngineError, messageOf } from "../../../base/errors.ts";
-import { trimSpace } from "./characters.ts";
+import { EngineError, messageOf } from "./errors.ts";
 import { compileGlob, type Glob } from "./glob.ts";
 
 export const MAX_IGNORE_FILE_BYTES = 1024 * 1024;
@@ -19,10 +18,10 @@ export function parseIgnoreFile(text: string): string[] {
   const patterns: string[] = [];
   for (const line of text.replace(/^\ufeff/, "").split("\n")) {
     if (line.startsWith("#")) continue;
-    const written = trimSpace(line);
+    const written = line.trim();
     if (written === "") continue;
     const sign = written.startsWith("!") ? "!" : "";
-    const pattern = trimSpace(written.slice(sign.length));
+    const pattern = written.slice(sign.length).trim();
     patterns.push(sign + (pattern === "" ? "" : cleanPattern(pattern).replace(/^\/(?=.)/, "")));
   }
   if (patterns.length > MAX_IGNORE_PATTERNS) throw invalid(`the ignore file has more than ${MAX_IGNORE_PATTERNS} patterns`);
@@ -87,7 +86,7 @@ interface Pattern extends Glob {
 }
 
 function compile(written: string): Pattern | undefined {
-  const trimmed = trimSpace(written);
+  const trimmed = written.trim();
   if (trimmed === "") return undefined;
   const isException = trimmed.startsWith("!");
   const pattern = cleanPattern(isException ? trimmed.slice(1) : trimmed);

@@ -2,7 +2,7 @@
  * Go's `filepath.Match`: `*` and `?` stop at a slash, `[a-z]` and `[^a-z]` are classes, `\` takes the meaning from what follows. With `**`, as in
  * ignore files and `COPY --parents`: any number of folders, also none; at the end: all that is inside.
  */
-import { EngineError } from "../../../base/errors.ts";
+import { EngineError } from "./errors.ts";
 import { Automaton, literal, type Token } from "./automaton.ts";
 
 export interface Glob {
