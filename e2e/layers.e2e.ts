@@ -228,6 +228,66 @@ describe.each(Object.keys(DRIVERS) as (keyof typeof DRIVERS)[])("the driver %s",
     });
   });
 
+  describe("a tar comes back byte for byte", () => {
+    test.each(["v7", "oldgnu", "gnu", "ustar", "posix"])("GNU tar's --format=%s", async (format) => {
+      const tree = place.file(`tree-${name}-${format}`);
+      await place.tool([
+        "sh",
+        "-ec",
+        `mkdir -p ${tree}/folder; cd ${tree}; echo content > folder/file; ln folder/file also; ln -s file folder/link`,
+      ]);
+      await place.tool(["truncate", "-s", "1M", `${tree}/sparse`]);
+      await place.tool(["sh", "-c", `printf end >> ${tree}/sparse`]);
+      const options = [`--format=${format}`, "--numeric-owner", ...(format === "v7" || format === "ustar" ? [] : ["--sparse"])];
+      const archive = place.file("made.tar");
+      await place.tool(["tar", "-C", tree, ...options, "-cf", archive, "."]);
+      const bytes = readFileSync(archive);
+      const chainId = await apply(bytes, undefined);
+      expect(chainId).toBe(digestOf(bytes));
+      expect((await packed(chainId)).equals(bytes)).toBe(true);
+    });
+
+    const content = "content".repeat(1000);
+    test.each<[string, Parameters<typeof tar>]>([
+      [
+        "a file that is there twice",
+        [
+          { name: "file", content },
+          { name: "file", content: "other" },
+        ],
+      ],
+      [
+        "a folder that a file replaces",
+        [
+          { name: "x/", type: "directory" },
+          { name: "x/file", content },
+          { name: "x", content: "other" },
+        ],
+      ],
+      ["a file that becomes a link", [{ name: "file", content }, { name: "x" }, { name: "file", type: "hardlink", link: "x" }]],
+      [
+        "files below a symlink",
+        [
+          { name: "a/", type: "directory" },
+          { name: "b", type: "symlink", link: "a" },
+          { name: "b/file", content },
+        ],
+      ],
+      ["a whiteout with a body", [{ name: ".wh.gone", content }]],
+      [
+        "what is said for all entries",
+        [
+          { name: "g", flag: "g", content: "19 comment=whatever\n" },
+          { name: "file", content },
+        ],
+      ],
+    ])("%s", async (_what, entries) => {
+      const bytes = Buffer.concat([tar(...entries), Buffer.alloc(7 * 512)]);
+      const chainId = await apply(bytes, undefined);
+      expect((await packed(chainId)).equals(bytes)).toBe(true);
+    });
+  });
+
   test("gzip holds the same tar", async () => {
     const base = await apply(tar({ name: "file", content: "content".repeat(10_000) }), undefined);
     await packed(base, { gzip: true });

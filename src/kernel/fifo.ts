@@ -71,10 +71,10 @@ export function openFifoWriter(path: string): number {
   return openSync(path, O_WRONLY | O_NONBLOCK);
 }
 
-/** A pipe without a name whose both ends do not block. */
-export function createPipe(): { reader: number; writer: number } {
+/** A pipe without a name whose both ends do not block, unless wished otherwise. */
+export function createPipe({ blocking = false } = {}): { reader: number; writer: number } {
   const pair = [0, 0];
-  checked("pipe2", pipe2(pair, O_CLOEXEC | O_NONBLOCK), "");
+  checked("pipe2", pipe2(pair, O_CLOEXEC | (blocking ? 0 : O_NONBLOCK)), "");
   const [reader = -1, writer = -1] = pair;
   growPipe(reader);
   return { reader, writer };

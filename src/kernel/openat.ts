@@ -21,6 +21,7 @@ export const O_EXCL = 0o200;
 export const { O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK } = constants;
 export const O_CLOEXEC = 0o2000000;
 export const O_PATH = 0o10000000;
+const SEEK_SET = 0;
 const SEEK_CUR = 1;
 const AT_SYMLINK_NOFOLLOW = 0x100;
 
@@ -134,6 +135,11 @@ export function writeAll(fd: number, bytes: Uint8Array, what: string): void {
 /** Moves on over bytes that nothing is written to: a hole. */
 export function skip(fd: number, bytes: number, what: string): void {
   checked("lseek", nativeLseek(fd, bytes, SEEK_CUR), what);
+}
+
+/** Goes back to the start. */
+export function rewind(fd: number, what: string): void {
+  checked("lseek", nativeLseek(fd, 0, SEEK_SET), what);
 }
 
 /** Sets the size, for a file that ends in a hole. */

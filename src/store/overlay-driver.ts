@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { chmod, chown, lstat, mkdir, open, readdir, rm, rmdir, stat } from "node:fs/promises";
+import { existsSync } from "node:fs";
 import path from "node:path";
 
 import { EngineError, codeOf } from "../base/errors.ts";
@@ -18,7 +19,7 @@ import { groupedCalls } from "./grouped-calls.ts";
 import { LayerTable } from "./layer-table.ts";
 import type { FinishedLayer, LayerChange, LayerDriver, LayerParent, PackedLayer, StagedLayer } from "./layers.ts";
 import { ensureMountPoints } from "./mount-points.ts";
-import { OverlayStagedLayer, type StagingPlace } from "./overlay-staged.ts";
+import { OverlayStagedLayer, recipeIn, type StagingPlace } from "./overlay-staged.ts";
 import type { ChangesRequest } from "./pack/list-changes.ts";
 import type { PackRequest, PackResult } from "./pack/pack-job.ts";
 import type { PackOptions } from "./pack/pack-tree.ts";
@@ -189,7 +190,15 @@ class OverlayDriver implements LayerDriver {
 
   async pack(chainId: string, target: string, options: { gzip?: boolean } = {}, signal?: AbortSignal): Promise<PackedLayer> {
     const { folder, diffId } = this.#table.get(chainId);
-    const payload: PackRequest = { folder: this.#diffOf(folder), options: { isUpper: true }, target, gzip: options.gzip ?? false };
+    const recipe = recipeIn(path.join(paths.layers(this.#roots), folder));
+    const payload: PackRequest = {
+      folder: this.#diffOf(folder),
+      options: { isUpper: true },
+      // Layers made here have none, nor those that were unpacked before there were any.
+      recipe: existsSync(recipe) ? recipe : undefined,
+      target,
+      gzip: options.gzip,
+    };
     const what = `packing layer ${shortId(diffId)}`;
     // What packLayer of the same build gives back.
     const packed = (await this.#children.run({ kind: "pack", payload, what, heavy: true }, signal)) as PackResult;

@@ -20,6 +20,11 @@ export interface StagingPlace {
   abandon: (layer: OverlayStagedLayer) => Promise<void>;
 }
 
+/** Where a layer that came out of a tar has its recipe (pack/recipe.ts). */
+export function recipeIn(home: string): string {
+  return path.join(home, "recipe");
+}
+
 /** A layer of the overlay driver that is being filled: `diff` becomes the layer, `work` is there only while it is mounted. */
 export class OverlayStagedLayer implements StagedLayer {
   readonly home: string;
@@ -50,7 +55,7 @@ export class OverlayStagedLayer implements StagedLayer {
   }
 
   async apply({ path: archivePath, what, progress }: LayerArchive, signal?: AbortSignal): Promise<LayerContent> {
-    const payload: UnpackRequest = { archivePath, folder: this.folder };
+    const payload: UnpackRequest = { archivePath, folder: this.folder, recipe: recipeIn(this.home) };
     const job = { kind: "unpack", payload, what, heavy: true, progress: (value: unknown) => progress?.(Number(value)) };
     // What unpackLayer of the same build gives back.
     const { diffId, bytes, implied } = (await this.#place.children.run(job, signal)) as UnpackResult;

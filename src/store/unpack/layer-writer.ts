@@ -32,8 +32,9 @@ export class LayerWriter implements TarSink {
   #lateBytes = 0;
   #entries = 0;
   #bytes = 0;
-  #file: { fd: number; entry: TarEntry; hasHoles: boolean } | undefined;
+  #file: { fd: number; path: EntryPath; entry: TarEntry; hasHoles: boolean } | undefined;
   #current = "";
+  #hasReplaced = false;
 
   /** `root` is a descriptor of the folder and stays the caller's. */
   constructor(root: number, limits: LayerLimits, options: { whiteouts?: "marks" | "none" } = {}) {
@@ -56,6 +57,17 @@ export class LayerWriter implements TarSink {
   /** The entry that was begun last, for messages. */
   get current(): string {
     return this.#current;
+  }
+
+  /** The file that is being written: where it lies in the layer. */
+  get writing(): { path: string; sizeBytes: number } | undefined {
+    if (this.#file === undefined) return undefined;
+    return { path: joined(this.#file.path), sizeBytes: this.#file.entry.sizeBytes };
+  }
+
+  /** An entry took the place of an earlier one, whose content is gone. */
+  get hasReplaced(): boolean {
+    return this.#hasReplaced;
   }
 
   begin(entry: TarEntry): void {
@@ -145,6 +157,7 @@ export class LayerWriter implements TarSink {
           fd: this.#replacing(folder, path.name, () =>
             at.openAt(folder, path.name, at.O_WRONLY | at.O_CREAT | at.O_EXCL | at.O_NOFOLLOW, entry.mode & 0o777),
           ),
+          path,
           entry,
           hasHoles: false,
         };
@@ -153,7 +166,7 @@ export class LayerWriter implements TarSink {
         this.#makeFolder(folder, path.name);
         at.changeOwnerAt(folder, path.name, entry.user, entry.group);
         at.changeModeAt(folder, path.name, entry.mode);
-        this.#later(path.folder === "" ? path.name : `${path.folder}/${path.name}`, entry);
+        this.#later(joined(path), entry);
         return;
       case "symlink":
         this.#replacing(folder, path.name, () => at.symlinkAt(entry.linkName, folder, path.name));
@@ -249,6 +262,7 @@ export class LayerWriter implements TarSink {
   #clear(folder: number, name: string): void {
     rmSync(Buffer.from(`/proc/self/fd/${folder}/${name}`, "latin1"), { recursive: true, force: true });
     this.#forgetFolders(folder);
+    this.#hasReplaced = true;
   }
 
   #later(folder: string, entry: TarEntry): void {
@@ -359,6 +373,10 @@ function tolerateUnsupported(name: string, set: () => void): void {
   } catch (error) {
     if (codeOf(error) !== "EOPNOTSUPP" && codeOf(error) !== "ENOTSUP") throw new EngineError("invalid", messageOf(error), { cause: error });
   }
+}
+
+function joined(path: EntryPath): string {
+  return path.folder === "" ? path.name : `${path.folder}/${path.name}`;
 }
 
 function statAt(folder: number, name: string): Stats {

@@ -40,6 +40,12 @@ export interface TarSink {
   end: () => void;
 }
 
+/** Hears of every byte of an archive, in order: the content of plain files apart from all else. */
+export interface TarTape {
+  bytes: (bytes: Buffer) => void;
+  content: (bytes: Buffer) => void;
+}
+
 /** Of one PAX or GNU long-name header. */
 const MAX_EXTENDED_HEADER_BYTES = 1024 * 1024;
 /** Docker and GNU tar pad to 10 KiB; more than this after the end is a bomb. */
@@ -51,6 +57,7 @@ type State = "header" | "extended" | "map" | "body" | "skip" | "padding" | "end"
 
 export class TarReader {
   readonly #sink: TarSink;
+  readonly #tape: TarTape | undefined;
   #state: State = "header";
   /** What is left of the body, padding or extended header. */
   #left = 0;
@@ -67,13 +74,19 @@ export class TarReader {
   #longName: string | undefined;
   #longLinkName: string | undefined;
 
-  constructor(sink: TarSink) {
+  constructor(sink: TarSink, tape?: TarTape) {
     this.#sink = sink;
+    this.#tape = tape;
   }
 
   push(chunk: Buffer): void {
     let rest = chunk;
-    while (rest.length > 0) rest = rest.subarray(this.#take(rest));
+    while (rest.length > 0) {
+      const isContent = this.#state === "body" && this.#sparse === undefined;
+      const taken = this.#take(rest);
+      if (!isContent) this.#tape?.bytes(rest.subarray(0, taken));
+      rest = rest.subarray(taken);
+    }
   }
 
   /** The archive has ended: throws when it should not have. */
@@ -97,8 +110,10 @@ export class TarReader {
         return this.#takeExtended(bytes);
       case "body": {
         const piece = bytes.subarray(0, this.#left);
-        if (this.#sparse === undefined) this.#sink.data(piece);
-        else this.#sparse.push(piece);
+        if (this.#sparse === undefined) {
+          this.#tape?.content(piece);
+          this.#sink.data(piece);
+        } else this.#sparse.push(piece);
         this.#left -= piece.length;
         if (this.#left === 0) {
           this.#end();

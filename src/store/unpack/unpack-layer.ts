@@ -5,10 +5,11 @@ import { getSystemErrorMessage } from "node:util";
 
 import { EngineError, codeOf, messageOf } from "../../base/errors.ts";
 import { SystemCallError } from "../../kernel/ffi.ts";
+import { RecipeWriter } from "../pack/recipe.ts";
 import { printable } from "./entry-path.ts";
 import { LayerWriter, type LayerLimits } from "./layer-writer.ts";
 import { decompressed } from "./decompress.ts";
-import { TarReader } from "./tar-reader.ts";
+import { TarReader, type TarTape } from "./tar-reader.ts";
 
 /**
  * Unpacking: one layer's archive, from a file, into an empty private folder. Runs in a child process that may die on what it reads; the
@@ -18,6 +19,8 @@ import { TarReader } from "./tar-reader.ts";
 export interface UnpackRequest {
   archivePath: string;
   folder: string;
+  /** Where to write how the tar comes back (pack/recipe.ts). */
+  recipe: string;
 }
 
 export interface UnpackResult {
@@ -48,40 +51,75 @@ export async function unpackLayer(
   const archive = openSync(request.archivePath, "r");
   const root = openSync(request.folder, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
   const writer = new LayerWriter(root, LIMITS);
+  const recipe = new RecipeWriter(request.recipe);
   try {
-    const diffId = await unpackInto(writer, archive, progress, signal);
+    const diffId = await unpackInto(writer, recipe, archive, progress, signal);
     return { diffId, bytes: writer.bytes, implied: writer.implied };
   } catch (error) {
     if (signal.aborted) throw signal.reason;
     throw describe(error, writer.current);
   } finally {
     writer.close();
+    recipe.close();
     closeSync(root);
     closeSync(archive);
   }
 }
 
-async function unpackInto(writer: LayerWriter, archive: number, progress: (bytes: number) => void, signal: AbortSignal): Promise<string> {
-  const archiveBytes = fstatSync(archive).size;
-  const maxBytes = Math.max(RATIO_FREE_BYTES, archiveBytes * MAX_RATIO);
-  const reader = new TarReader(writer);
+async function unpackInto(
+  writer: LayerWriter,
+  recipe: RecipeWriter,
+  archive: number,
+  progress: (bytes: number) => void,
+  signal: AbortSignal,
+): Promise<string> {
+  const reader = new TarReader(writer, tapeOf(writer, recipe));
   const hash = createHash("sha256");
+  for await (const chunk of inTurns(archive, progress, signal)) {
+    hash.update(chunk);
+    reader.push(chunk);
+  }
+  reader.finish();
+  writer.finish();
+  if (writer.hasReplaced) {
+    recipe.restart();
+    for await (const chunk of inTurns(archive, () => undefined, signal)) recipe.bytes(chunk);
+  }
+  recipe.finish();
+  return `sha256:${hash.digest("hex")}`;
+}
+
+/** The archive's content, with a pause every few milliseconds. */
+async function* inTurns(archive: number, progress: (bytes: number) => void, signal: AbortSignal): AsyncGenerator<Buffer> {
+  const maxBytes = Math.max(RATIO_FREE_BYTES, fstatSync(archive).size * MAX_RATIO);
   let bytes = 0;
   let turnBegan = performance.now();
   for await (const chunk of decompressed(archive, progress)) {
     bytes += chunk.length;
     if (bytes > maxBytes) throw new EngineError("invalid", `the archive swells to more than ${MAX_RATIO} times its size`);
-    hash.update(chunk);
-    reader.push(chunk);
+    yield chunk;
     if (performance.now() - turnBegan > TURN_MS) {
       await nextTurn();
       signal.throwIfAborted();
       turnBegan = performance.now();
     }
   }
-  reader.finish();
-  writer.finish();
-  return `sha256:${hash.digest("hex")}`;
+}
+
+/** Writes down all but what is in the layer's files. */
+function tapeOf(writer: LayerWriter, recipe: RecipeWriter): TarTape {
+  let told: string | undefined;
+  return {
+    bytes(bytes) {
+      told = undefined;
+      recipe.bytes(bytes);
+    },
+    content(bytes) {
+      const file = writer.writing;
+      if (file === undefined) recipe.bytes(bytes);
+      else if (told !== file.path) recipe.file((told = file.path), file.sizeBytes);
+    },
+  };
 }
 
 function describe(error: unknown, entry: string): EngineError {
