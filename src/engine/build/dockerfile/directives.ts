@@ -2,7 +2,7 @@
  * Parser directives: `# name=value` comments before anything else in the file. The first line that is none ends them for good; each may stand
  * once; names are case-insensitive and an unknown one is a comment.
  */
-import { isSpace, skipSpaces, skipSpacesBack } from "./characters.ts";
+import { skipSpaces, skipSpacesBack } from "./characters.ts";
 import type { CheckDirective, Directives } from "./syntax.ts";
 
 const KNOWN = ["syntax", "escape", "check"] as const;
@@ -32,7 +32,7 @@ export class DirectiveReader {
         this.directives.escape = value;
         break;
       case "check":
-        this.directives.check = parseCheck(value, fail);
+        this.directives.check = parseCheck(value.split(" ")[0] ?? "", fail);
     }
     return true;
   }
@@ -48,21 +48,18 @@ function splitDirective(line: string): { name: (typeof KNOWN)[number]; value: st
   if (known === undefined) return undefined;
   const valueBegin = skipSpaces(line, equals + 1);
   const value = line.slice(valueBegin, Math.max(valueBegin, skipSpacesBack(line, line.length)));
-  return value === "" || isSpace(value) ? undefined : { name: known, value };
+  return value === "" ? undefined : { name: known, value };
 }
 
-/** `skip=RuleA,RuleB;error=true;experimental=all` */
+/** `skip=RuleA,RuleB;error=true;experimental=all`, no blanks: what follows one is a remark. */
 export function parseCheck(value: string, fail: (message: string) => never): CheckDirective {
   const check: CheckDirective = { skip: [], skipAll: false, error: false, experimental: [], experimentalAll: false };
   for (const option of value.split(";")) {
     const equals = option.indexOf("=");
     if (equals === -1) fail(`invalid check option ${JSON.stringify(option)}`);
-    const rules = option
-      .slice(equals + 1)
-      .split(",")
-      .map((rule) => rule.trim());
+    const rules = option.slice(equals + 1).split(",");
     const isAll = rules.length === 1 && rules[0]?.toLowerCase() === "all";
-    const key = option.slice(0, equals).trim();
+    const key = option.slice(0, equals);
     if (key === "skip") Object.assign(check, isAll ? { skipAll: true } : { skip: rules });
     else if (key === "experimental") Object.assign(check, isAll ? { experimentalAll: true } : { experimental: rules });
     else if (key === "error") check.error = parseBoolean(rules[0] ?? "") ?? fail(`failed to parse check option "error": ${rules[0] ?? ""}`);

@@ -34,9 +34,11 @@ export function toInstruction(statement: Statement, fail: Fail): Instruction | F
     case "arg":
       return parseArg(statement, base, fail);
     case "cmd":
+      noFlags();
+      return { kind: "cmd", ...base, command: commandOf(statement) };
     case "entrypoint":
       noFlags();
-      return { kind: name, ...base, command: commandOf(statement) };
+      return { kind: "entrypoint", ...base, command: statement.args.length === 0 ? { form: "exec", words: [] } : commandOf(statement) };
     case "copy":
       return parseCopy(statement, base, fail);
     case "env":

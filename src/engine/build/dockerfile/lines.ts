@@ -96,11 +96,11 @@ export class LineReader {
       this.readDirective(text);
       if (text.startsWith("#")) continue;
       const logical = new LogicalLine(this.comments);
+      this.comments = [];
       const first = this.cutContinuation(text);
       if (!first.continues && first.text === "") continue;
       logical.append(first.text, { line: this.lineNumber, column });
       if (first.continues) this.appendContinuations(logical);
-      this.comments = [];
       return logical;
     }
   }

@@ -4,20 +4,24 @@ const FARTHEST = 2;
 
 /** ` (did you mean X?)` in the case of `word`, or nothing. */
 export function suggestion(word: string, known: Iterable<string>, options: { ignoreCase?: boolean } = {}): string {
-  const sought = options.ignoreCase === true ? word.toLowerCase() : word;
+  const best = nearest(options.ignoreCase === true ? word.toLowerCase() : word, known);
+  if (best === undefined) return "";
+  return ` (did you mean ${options.ignoreCase === true && word === word.toUpperCase() ? best.toUpperCase() : best}?)`;
+}
+
+/** Undefined also where the word itself is known: it is wrong for another reason then. */
+export function nearest(word: string, known: Iterable<string>): string | undefined {
   let best: string | undefined;
   let bestDistance = FARTHEST + 0.75;
   for (const candidate of known) {
-    // What is known already is wrong for another reason.
-    if (candidate === sought) return "";
+    if (candidate === word) return undefined;
     // Of two that are equally far, the one with the same first letter.
-    const distance = distanceOf(sought, candidate) + (candidate[0] === sought[0] ? 0 : 0.5);
+    const distance = distanceOf(word, candidate) + (candidate[0] === word[0] ? 0 : 0.5);
     if (distance >= bestDistance) continue;
     best = candidate;
     bestDistance = distance;
   }
-  if (best === undefined) return "";
-  return ` (did you mean ${options.ignoreCase === true && word === word.toUpperCase() ? best.toUpperCase() : best}?)`;
+  return best;
 }
 
 /** Levenshtein's distance, or more than `FARTHEST` where that is clear from the lengths. */

@@ -91,7 +91,7 @@ interface InstructionBase {
   original: string;
   /** The keyword as written. */
   keyword: string;
-  /** The comment lines right above, without `#`. */
+  /** The comment lines right above, up to a blank line or an empty comment, without their `#`. */
   comments: string[];
 }
 
@@ -189,6 +189,7 @@ export interface CmdInstruction extends InstructionBase {
 
 export interface EntrypointInstruction extends InstructionBase {
   kind: "entrypoint";
+  /** Without words: none at all, also not that of the base image. */
   command: Command;
 }
 
