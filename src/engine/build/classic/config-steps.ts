@@ -3,11 +3,11 @@ import path from "node:path";
 import { EngineError } from "../../../base/errors.ts";
 import type { ContainerDefaults } from "../../images/image-config.ts";
 import { expandWord, expandWords } from "../dockerfile/expand.ts";
+import { parseExposed } from "../dockerfile/ports.ts";
 import type * as syntax from "../dockerfile/syntax.ts";
 import { goDuration, goQuoteList, goQuoteRune } from "./go-quote.ts";
 import { metadataStep, type Step } from "./steps.ts";
 import { shellOf, type StageState, variableOf } from "./stage-state.ts";
-import { parsePorts } from "./ports.ts";
 
 /** Steps that change nothing but the image's config. Their comments are Docker's, word for word: the history shows them. */
 
@@ -52,7 +52,7 @@ export function entrypointStep(step: Step, { command }: syntax.EntrypointInstruc
 export function exposeStep(step: Step, { ports }: syntax.ExposeInstruction): Promise<StageState> {
   const words = ports.flatMap((port) => expandWords(port, variableOf(step.state), step.escape)).sort();
   const exposed = { ...step.state.config.ExposedPorts };
-  for (const port of words.flatMap(parsePorts)) exposed[port] = {};
+  for (const port of words.flatMap((word) => parseExposed(word).ports)) exposed[port] = {};
   return commented(step, `EXPOSE ${words.join(" ")}`, { ExposedPorts: exposed });
 }
 

@@ -3,11 +3,10 @@
  * running anything.
  */
 import { EngineError } from "../../../base/errors.ts";
+import { IgnoreMatcher } from "../../../base/ignore-file.ts";
 import { parsePlatform } from "../../images/platform.ts";
 import { parseReference } from "../../images/reference.ts";
-import { CONTROL_ARGS, globalArgValues } from "./args.ts";
-import { type Expansion, expand, expandWords } from "./expand.ts";
-import { IgnoreMatcher } from "./ignore.ts";
+import { type Expansion, expand, expandWord, expandWords } from "./expand.ts";
 import type { LintOptions, Report } from "./lint.ts";
 import { parseMount } from "./mount.ts";
 import { parseExposed } from "./ports.ts";
@@ -45,6 +44,21 @@ function lintDefaultImages(file: Dockerfile, predefined: ReadonlyMap<string, str
       report("InvalidDefaultArgInFrom", `Default value for ARG ${from.image} results in empty or invalid base image name`, from);
     }
   }
+}
+
+/** The values of the global ARGs, each given or its default; one without either is not there. */
+function globalArgValues(
+  file: Dockerfile,
+  given: ReadonlyMap<string, string>,
+  predefined: ReadonlyMap<string, string>,
+): Map<string, string> {
+  const values = new Map(predefined);
+  for (const { name, value } of file.globalArgs.flatMap(({ pairs }) => pairs)) {
+    const actual =
+      given.get(name) ?? (value === undefined ? undefined : expandWord(value, (key) => values.get(key), file.directives.escape));
+    if (actual !== undefined) values.set(name, actual);
+  }
+  return values;
 }
 
 /** What a stage knows, and hands on to those that are built on it. */
@@ -268,6 +282,8 @@ class ScopeLinter {
   }
 }
 
+/** Declared for the builder itself, never part of a stage's variables. */
+const CONTROL_ARGS = new Set(["BUILDKIT_SBOM_SCAN_CONTEXT", "BUILDKIT_SBOM_SCAN_STAGE"]);
 const SECRET_WORDS = new Set("apikey auth credential credentials key password pword passwd secret token".split(" "));
 const HARMLESS_WORDS = new Set(["public", "file", "version"]);
 

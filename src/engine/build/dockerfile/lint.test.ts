@@ -1,12 +1,14 @@
 import { describe, expect, test } from "vitest";
 
-import { platformArgs } from "./args.ts";
 import { lint, lintFailure, type LintOptions } from "./lint.ts";
 import { LINT_RULES } from "./lint-rules.ts";
 import { parseDockerfile } from "./parse.ts";
 
-const amd64 = { os: "linux", architecture: "amd64" };
-const predefined = platformArgs({ build: amd64, target: amd64, stage: undefined });
+const predefined = new Map([
+  ["BUILDPLATFORM", "linux/amd64"],
+  ["TARGETPLATFORM", "linux/amd64"],
+  ["TARGETARCH", "amd64"],
+]);
 
 /** Findings as `line rule: detail`. */
 function findings(text: string, options: LintOptions = {}): string[] {
@@ -136,6 +138,7 @@ describe("rules that know what variables mean", () => {
     // What is wrong altogether fails in the build.
     ["FROM scratch\nEXPOSE x\nLABEL a=${\nUSER $u\n", ["4 UndefinedVar: Usage of undefined variable '$u'"]],
     ["ARG a=${\nFROM scratch\nCMD x\n", []],
+    ["ARG a=scr\nARG b=${a}atch\nFROM $b\nUSER $x\n", ["4 UndefinedVar: Usage of undefined variable '$x'"]],
   ])("%j", (text, expected) => {
     expect(findings(text)).toEqual(expected);
   });

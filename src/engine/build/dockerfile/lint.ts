@@ -24,7 +24,7 @@ export interface LintOptions {
   check?: CheckDirective;
   /** `--build-arg`. */
   buildArgs?: ReadonlyMap<string, string>;
-  /** `platformArgs` of this build. */
+  /** Arguments of the platforms: `TARGETARCH` and so on. */
   predefined?: ReadonlyMap<string, string>;
   /** The ENV of a base image. Where it is not known, variables of its stages are not looked at. */
   environmentOf?: (image: string) => readonly string[] | undefined;
