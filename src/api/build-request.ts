@@ -21,3 +21,12 @@ export const buildParameters = {
 export const SECRETS_HEADER = "X-Tsubo-Secrets";
 /** As BuildKit's. */
 export const MAX_SECRET_BYTES = 500 * 1024;
+
+/** The state of one step, told whenever it changes. */
+export type BuildStep = {
+  readonly id: string;
+  readonly name: string;
+  readonly status: "started" | "cached" | "done" | "failed";
+  readonly stage?: string;
+  readonly ms?: number;
+};

@@ -1,10 +1,11 @@
 import { rmSync, writeFileSync } from "node:fs";
 import { Readable } from "node:stream";
 import type { Call, Command } from "../command.ts";
-import { SECRETS_HEADER } from "../../api/build-request.ts";
+import { buildParameters, SECRETS_HEADER } from "../../api/build-request.ts";
 import { codeOf, messageOf } from "../../base/errors.ts";
 import { openContext } from "../build/context.ts";
 import { encodeSecrets } from "../build/secrets.ts";
+import { followBuild, wantsView } from "../build/follow.ts";
 import { watchTransfer } from "../build/transfer.ts";
 import { allRegistryAuths } from "../engine/credentials.ts";
 import { proxyVariables } from "../engine/proxies.ts";
@@ -43,6 +44,7 @@ async function build({ client, config, flags }: Call, source: string): Promise<s
   const context = await openContext(source, flags.text("file"), showTransfer);
   const secrets = encodeSecrets(flags.list("secret"));
   const archive = context.archive && (flags.boolean("compress") ? compressed(context.archive) : context.archive);
+  const live = wantsView(flags) && (await client.isTsubo());
   const transfer = watchTransfer("Sending build context to Docker daemon", showTransfer);
   try {
     const body = await client.request("POST", "/build", {
@@ -50,6 +52,7 @@ async function build({ client, config, flags }: Call, source: string): Promise<s
         ...buildQuery(flags, proxyVariables({ client, config }, flags.list("build-arg"))),
         dockerfile: context.dockerfile || undefined,
         remote: context.remote,
+        [buildParameters.progress]: live || undefined,
       },
       headers: {
         "Content-Type": "application/x-tar",
@@ -58,9 +61,8 @@ async function build({ client, config, flags }: Call, source: string): Promise<s
       },
       ...(archive && { stream: transfer.pass(archive) }),
     });
-    let id = "";
-    await showProgress(body, isQuiet ? (text) => steps.push(text) : 1, (aux) => (id = idOf(aux) ?? id));
-    if (!isQuiet) return id;
+    if (!isQuiet) return await followBuild(body, { live });
+    await showProgress(body, (text) => steps.push(text));
     print(steps.join(""));
     return steps.join("");
   } catch (error) {
@@ -69,10 +71,6 @@ async function build({ client, config, flags }: Call, source: string): Promise<s
     if (isQuiet) writeAll(2, Buffer.from([...transfers, ...steps].join("")));
     throw error;
   }
-}
-
-function idOf(aux: unknown): string | undefined {
-  return typeof aux === "object" && aux !== null && "ID" in aux && typeof aux.ID === "string" ? aux.ID : undefined;
 }
 
 function compressed(archive: AsyncIterable<string | Uint8Array> | Iterable<Uint8Array>): AsyncIterable<Uint8Array> {

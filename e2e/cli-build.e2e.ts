@@ -1,0 +1,83 @@
+import { execFileSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { createServer } from "node:http";
+import path from "node:path";
+import { buffer } from "node:stream/consumers";
+
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+
+import { hasDockerCli } from "../src/testing/daemon.ts";
+import { expectSameStory } from "./cli/compare.ts";
+import { buildStory } from "./cli/build-lines.ts";
+import { useDaemon } from "./harness.ts";
+import { removeImages } from "./images/pulls.ts";
+
+/** `docker build` and `tsubo build`, with the same words and the same bytes. */
+
+const daemon = useDaemon();
+let folder: string;
+
+beforeAll(() => {
+  folder = mkdtempSync("/tmp/tsubo-cli-build-");
+});
+beforeEach(({ skip }) => skip(!hasDockerCli(), "there is no docker on PATH to compare with"));
+afterEach(() => removeImages(daemon()));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+test("builds read the same", { timeout: 240_000 }, async () => {
+  await expectSameStory(
+    daemon(),
+    buildStory.map((line) => line.replaceAll("$D", folder)),
+  );
+});
+
+test("the context that is sent is the same, byte for byte, and so is what is asked for", async () => {
+  const context = path.join(folder, "odd");
+  mkdirSync(context);
+  execFileSync("sh", ["-ec", ODD_TREE], { cwd: context });
+  const sent: { url: string; archive: Buffer }[] = [];
+  const socketPath = path.join(folder, "recorder.sock");
+  const recorder = createServer((request, response) => {
+    response.setHeader("Api-Version", "1.50");
+    if (!request.url?.includes("/build")) return void response.end("OK");
+    void buffer(request).then((archive) => {
+      sent.push({ url: request.url ?? "", archive });
+      response.setHeader("Content-Type", "application/json").end('{"stream":"ok\\n"}\n');
+    });
+  });
+  await new Promise<void>((resolve) => recorder.listen(socketPath, resolve));
+  try {
+    const flags =
+      "-t a:1 -t b --build-arg B=1 --build-arg A --build-arg NOSUCH --label a=b --ulimit nofile=1:2 -m 1g --memory-swap -1 --cache-from a,b";
+    const more =
+      "--add-host a:1.2.3.4 --security-opt x --shm-size 1m --network host --no-cache --rm=false --force-rm --pull --target x -c 5";
+    for (const program of ["docker", "tsubo"] as const) {
+      const command = [daemon().pathOf(program), "-H", `unix://${socketPath}`, "build", ...`${flags} ${more}`.split(" "), context];
+      const { code, stdout } = await daemon().run(command, { env: { A: "env" } });
+      expect([program, code, stdout]).toEqual([
+        program,
+        0,
+        expect.stringMatching(/^Sending build context to Docker daemon +[\d.]+kB\r\r\nok\n$/),
+      ]);
+    }
+  } finally {
+    recorder.close();
+  }
+  const [theirs, ours] = sent;
+  // Go writes the keys of an object in order, and parameters in that of their names.
+  const asked = (url = ""): unknown =>
+    [...new URL(url, "http://engine").searchParams]
+      .toSorted(([a], [b]) => (a < b ? -1 : 1))
+      .map(([key, value]): [string, unknown] => [key, /^[[{]/.test(value) ? JSON.parse(value) : value]);
+  expect(asked(ours?.url)).toEqual(asked(theirs?.url));
+  expect(ours?.archive.equals(theirs?.archive ?? Buffer.alloc(0))).toBe(true);
+});
+
+/** All that a folder can hold, names that need every form of header, in one second: two packings see the same. */
+const ODD_TREE = `
+  long=$(printf 'x%.0s' $(seq 110)); longer=$(printf 'z%.0s' $(seq 60))
+  mkdir -p d/é empty $long/$longer a; printf 'FROM busybox\\n' >Dockerfile; echo hi >d/é/f; echo hi >a.txt; ln a.txt d/hard; ln -s a.txt sym
+  ln -s $(printf 'y%.0s' $(seq 120)) longlink; mkfifo fifo; mknod null c 1 3; mknod disk b 259 70000; echo x >$long/$longer/f; echo x >$long/$long
+  chmod 4755 a.txt; echo 1 >a/b; truncate -s 100000 sparse; touch -d '2001-01-01 00:00:00.5' sparse; touch -d '1960-01-01' old; echo c >a-b; echo >'b c'
+  chmod 600 Dockerfile; chown 1234:99 a-b; head -c 300000 /dev/urandom >random; mkdir drop; echo >drop/in; echo >drop/kept
+  printf 'drop\\n!drop/kept\\n' >.dockerignore`;
