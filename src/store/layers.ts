@@ -94,9 +94,10 @@ export interface StagedLayer {
 
   /**
    * Mounts the whole tree, with the layers below, at `target` (an existing folder) to write in. A crash may take what was written.
-   * `mountPoints`: with what a runtime mounts over (mount-points.ts), for processes to run in it; that is no part of the layer.
+   * `mountPoints`: with what a runtime mounts over (mount-points.ts), for processes to run in it, and places for further mounts; that is no
+   * part of the layer.
    */
-  mount(target: string, options?: { mountPoints?: boolean }): Promise<void>;
+  mount(target: string, options?: { mountPoints?: boolean; further?: MountPlace[] }): Promise<void>;
   /** Ends the writing. Not mounted: nothing to do. */
   unmount(): Promise<void>;
 
@@ -105,6 +106,12 @@ export interface StagedLayer {
 
   /** Throws it away, unless it was committed. */
   abort(): Promise<void>;
+}
+
+/** Where something is to be mounted, and nothing is yet: a clean relative path without symlinks; a binary string. */
+export interface MountPlace {
+  path: string;
+  isFolder: boolean;
 }
 
 export interface LayerArchive {

@@ -2,6 +2,7 @@ import { chmodSync, existsSync, mkdirSync, renameSync, rmSync, symlinkSync, writ
 import path from "node:path";
 
 import * as at from "../kernel/openat.ts";
+import type { MountPlace } from "./layers.ts";
 import { adopt, findBelow, openLayers } from "./unpack/adopt-folders.ts";
 
 /**
@@ -42,6 +43,28 @@ export function ensureMountPoints(home: string, below: string[]): string {
   for (const name of [...PARENTS, ""]) adopt(own, fds, name);
   renameSync(growing, folder);
   return folder;
+}
+
+/** The same for the places of a build's mounts, in a folder of the caller's. */
+export function makeMountPlaces(folder: string, below: string[], places: readonly MountPlace[]): void {
+  makeFolder(folder);
+  const made = new Set([""]);
+  for (const { path: place, isFolder } of places) {
+    const parts = place.split("/");
+    for (let depth = 1; depth <= parts.length; depth += 1) {
+      const name = parts.slice(0, depth).join("/");
+      if (made.has(name)) continue;
+      const file = Buffer.from(path.join(folder, name), "latin1");
+      if (depth < parts.length || isFolder) {
+        mkdirSync(file);
+        chmodSync(file, 0o755);
+        made.add(name);
+      } else writeFileSync(file, "");
+    }
+  }
+  using layers = openLayers([folder, ...below]);
+  const [own = -1, ...fds] = layers.fds;
+  for (const name of [...made].toReversed()) adopt(own, fds, name);
 }
 
 function makeFolder(folder: string): void {

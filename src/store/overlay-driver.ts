@@ -298,7 +298,7 @@ class OverlayDriver implements LayerDriver {
   }
 
   async #mountStaged(
-    { upper, work, below }: { upper: string; work: string; below: string[] },
+    { upper, work, below, above }: { upper: string; work: string; below: string[]; above: string[] },
     target: string,
     mountPoints: boolean,
   ): Promise<void> {
@@ -306,7 +306,7 @@ class OverlayDriver implements LayerDriver {
     if (busy !== undefined) throw new EngineError("conflict", `mounting a layer at ${target}: ${busy}, below it, is being written to`);
     await mkdir(work, { mode: 0o700 });
     const lower = mountPoints
-      ? [this.#mountPoints(below), ...below]
+      ? [...above, this.#mountPoints(below), ...below]
       : below.length > 0
         ? below
         : [path.join(paths.scratch(this.#roots), "diff")];

@@ -5,7 +5,8 @@ import { EngineError } from "../base/errors.ts";
 import { failpoint } from "../base/failpoint.ts";
 import { together } from "../base/together.ts";
 import type { ChildPool } from "./child/pool.ts";
-import type { LayerArchive, LayerContent, StagedLayer } from "./layers.ts";
+import type { LayerArchive, LayerContent, MountPlace, StagedLayer } from "./layers.ts";
+import { makeMountPlaces } from "./mount-points.ts";
 import type { CopyRequest } from "./pack/copy-tree.ts";
 import type { PackRequest, PackResult } from "./pack/pack-job.ts";
 import type { PackOptions } from "./pack/pack-tree.ts";
@@ -15,7 +16,7 @@ import type { UnpackRequest, UnpackResult } from "./unpack/unpack-layer.ts";
 /** What a staged layer needs of its driver. */
 export interface StagingPlace {
   children: ChildPool;
-  mount: (layer: { upper: string; work: string; below: string[] }, target: string, mountPoints: boolean) => Promise<void>;
+  mount: (layer: { upper: string; work: string; below: string[]; above: string[] }, target: string, mountPoints: boolean) => Promise<void>;
   unmount: (target: string) => Promise<void>;
   abandon: (layer: OverlayStagedLayer) => Promise<void>;
 }
@@ -79,10 +80,19 @@ export class OverlayStagedLayer implements StagedLayer {
     this.#content = content;
   }
 
-  async mount(target: string, { mountPoints = false } = {}): Promise<void> {
+  get #places(): string {
+    return path.join(this.home, "places");
+  }
+
+  async mount(
+    target: string,
+    { mountPoints = false, further = [] }: { mountPoints?: boolean; further?: MountPlace[] } = {},
+  ): Promise<void> {
     if (this.#mountedAt !== undefined)
       throw new EngineError("conflict", `mounting a layer at ${target}: it is mounted at ${this.#mountedAt}`);
-    await this.#place.mount({ upper: this.folder, work: this.#work, below: this.below }, target, mountPoints);
+    if (further.length > 0) makeMountPlaces(this.#places, this.below, further);
+    const above = further.length > 0 ? [this.#places] : [];
+    await this.#place.mount({ upper: this.folder, work: this.#work, below: this.below, above }, target, mountPoints);
     this.#mountedAt = target;
     this.#content = undefined;
   }
@@ -93,7 +103,7 @@ export class OverlayStagedLayer implements StagedLayer {
     await this.#place.unmount(this.#mountedAt);
     this.#mountedAt = undefined;
     failpoint("layers.staged.unmounted");
-    await rm(this.#work, { recursive: true, force: true });
+    await Promise.all([this.#work, this.#places].map((folder) => rm(folder, { recursive: true, force: true })));
   }
 
   async finish(signal?: AbortSignal): Promise<LayerContent> {

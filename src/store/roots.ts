@@ -20,6 +20,7 @@ import path from "node:path";
  *         hostname, hosts, resolv.conf
  *       volumes/NAME/_data
  *       scratch/diff       what an overlay lies over that has nothing below it
+ *       cache-mounts/HASH/ what RUN --mount=type=cache keeps: data/ and, in use.json, whose it is
  *       builds/ID/         a build under way: its context (an archive and its index), mount points
  */
 export interface Roots {
@@ -43,6 +44,8 @@ export const paths = {
   volumes: (roots: Roots): string => path.join(roots.data, "volumes"),
   builds: (roots: Roots): string => path.join(roots.data, "builds"),
   build: (roots: Roots, id: string): string => path.join(roots.data, "builds", id),
+  cacheMounts: (roots: Roots): string => path.join(roots.data, "cache-mounts"),
+  buildSecrets: (roots: Roots): string => path.join(roots.exec, "secrets"),
   keeperSocket: (roots: Roots): string => path.join(roots.exec, "keeper.sock"),
   keeperLog: (roots: Roots): string => path.join(roots.exec, "keeper.log"),
   keeperLock: (roots: Roots): string => path.join(roots.exec, "keeper.lock"),
@@ -62,8 +65,23 @@ export async function ensureRoots(roots: Roots): Promise<void> {
     await mkdir(root, { recursive: true, mode: 0o711 });
     await chmod(root, 0o711);
   }
-  const { blobs, partialBlobs, layers, layersTrash, containers, volumes, builds, runtime, netns, bundles, pty } = paths;
-  for (const folder of [blobs, partialBlobs, layers, layersTrash, containers, volumes, builds, runtime, netns, bundles, pty]) {
+  const { blobs, partialBlobs, layers, layersTrash, containers, volumes, builds, cacheMounts, buildSecrets, runtime, netns, bundles, pty } =
+    paths;
+  for (const folder of [
+    blobs,
+    partialBlobs,
+    layers,
+    layersTrash,
+    containers,
+    volumes,
+    builds,
+    cacheMounts,
+    buildSecrets,
+    runtime,
+    netns,
+    bundles,
+    pty,
+  ]) {
     await mkdir(folder(roots), { recursive: true, mode: 0o700 });
   }
   await mkdir(path.join(paths.scratch(roots), "diff"), { recursive: true, mode: 0o755 });

@@ -44,6 +44,12 @@ export interface BuildRequest {
   platform: Platform | undefined;
   /** Of every process that a step runs; the members of the Engine API's HostConfig. */
   hostConfig: Record<string, unknown>;
+  /** Modes of the network that a RUN may ask for, and of its security (`--allow`). */
+  allowed: ReadonlySet<string>;
+  /** For RUN --mount=type=secret, by id. Never logged. */
+  secrets: Map<string, Buffer>;
+  /** For RUN --mount=type=ssh: sockets of the client's agents on this machine, by id. */
+  sshAgents: Map<string, string>;
   /** By registry host. */
   auth: Map<string, RegistryAuth>;
 }

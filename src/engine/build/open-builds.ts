@@ -8,6 +8,7 @@ import { paths, type Roots } from "../../store/roots.ts";
 import type { Containers } from "../containers/containers.ts";
 import type { Images } from "../images/images.ts";
 import type { Builds } from "./builds.ts";
+import { type CacheMounts, openCacheMounts } from "./cache-mounts.ts";
 import { buildClassic } from "./classic/build.ts";
 
 /** What builds work with. */
@@ -19,13 +20,14 @@ export interface BuildEngine {
   images: Images;
   containers: Containers;
   serverVersion: string;
+  cacheMounts: CacheMounts;
   /** Steps under way, by their keys: another build with the same step waits for it instead of doing it too. */
   stepsUnderWay: Map<string, Promise<string | undefined>>;
 }
 
 /** Opens the builder; what builds of an earlier daemon left is thrown away first. */
-export async function openBuilds(options: Omit<BuildEngine, "stepsUnderWay">): Promise<Builds> {
-  const engine: BuildEngine = { ...options, stepsUnderWay: new Map() };
+export async function openBuilds(options: Omit<BuildEngine, "stepsUnderWay" | "cacheMounts">): Promise<Builds> {
+  const engine: BuildEngine = { ...options, stepsUnderWay: new Map(), cacheMounts: openCacheMounts(options.roots) };
   await sweep(engine);
   const running = new Set<Promise<void>>();
   const closing = new AbortController();
@@ -43,6 +45,8 @@ export async function openBuilds(options: Omit<BuildEngine, "stepsUnderWay">): P
 }
 
 async function sweep({ roots, layers }: BuildEngine): Promise<void> {
+  const secrets = paths.buildSecrets(roots);
+  for (const name of await readdir(secrets)) await rm(path.join(secrets, name), { force: true });
   for (const id of await readdir(paths.builds(roots))) {
     const folder = paths.build(roots, id);
     for (const name of await readdir(path.join(folder, "mounts")).catch(() => []))

@@ -51,8 +51,27 @@ function buildRequest({ query, body, headers, version }: Call): BuildRequest {
     quiet: query.flag("q"),
     platform: platform === undefined || version < 1032 ? undefined : parsePlatform(platform),
     hostConfig: hostConfigOf(query),
+    allowed: new Set(query.all("allow")),
+    secrets: readSecrets(headers["x-tsubo-secrets"]),
+    sshAgents: new Map(),
     auth: readBuildAuth(headers["x-registry-config"]),
   };
+}
+
+/** Of one secret, as in BuildKit. */
+const MAX_SECRET_BYTES = 500 * 1024;
+
+/** `X-Tsubo-Secrets`: JSON in base64url, from ids to contents in base64. */
+function readSecrets(header: string | string[] | undefined): Map<string, Buffer> {
+  if (typeof header !== "string" || header === "") return new Map();
+  const found = new Map<string, Buffer>();
+  for (const [id, content] of Object.entries(textMap(Buffer.from(header, "base64").toString("utf8"), "the secrets", false))) {
+    const bytes = Buffer.from(content ?? "", "base64");
+    if (bytes.length > MAX_SECRET_BYTES)
+      throw new EngineError("invalid", `secret ${id} has ${bytes.length} bytes (at most ${MAX_SECRET_BYTES})`);
+    found.set(id, bytes);
+  }
+  return found;
 }
 
 function hostConfigOf(query: Call["query"]): Record<string, unknown> {

@@ -39,9 +39,10 @@ export async function cachedStep(
   containerConfig: ContainerDefaults,
   next: ContainerDefaults,
   work: () => Promise<StepResult>,
+  further: readonly string[] = [],
 ): Promise<StageState> {
   const { build, state, text } = step;
-  const key = stepKey(state.imageId, containerConfig);
+  const key = stepKey(state.imageId, containerConfig, further);
   const looksUp = !state.isPastCache && !build.request.noCache;
   for (;;) {
     const known = looksUp ? build.engine.images.findStep(key) : undefined;
@@ -98,11 +99,11 @@ function layersOf(diffIds: string[]): Pick<StageState, "diffIds" | "chainId" | "
   return { diffIds, chainId, layer: chainId };
 }
 
-/** What a step does to its parent, as a digest: the parent, and what Docker compares of the container's config. */
-function stepKey(parent: string, config: ContainerDefaults): string {
+/** What a step does to its parent, as a digest: the parent, what Docker compares of the container's config, and what Docker's has not. */
+function stepKey(parent: string, config: ContainerDefaults, further: readonly string[]): string {
   const { Hostname: _, Domainname: __, ...compared } = config;
   return createHash("sha256")
-    .update(encodeJson([parent, configMembers(compared, "")]))
+    .update(encodeJson([parent, configMembers(compared, ""), ...further]))
     .digest("hex");
 }
 

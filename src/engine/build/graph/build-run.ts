@@ -42,22 +42,38 @@ export class BuildRun {
   /** A new layer, filled by `work` in the mounted tree. */
   async change(parent: LayerParent, work: (root: string) => Promise<void>): Promise<{ staged: StagedLayer; content: LayerContent }> {
     const staged = await this.stage(parent);
-    await this.#atMountPoint(
-      (target) => staged.mount(target),
-      () => staged.unmount(),
-      work,
-    );
+    {
+      await using stack = new AsyncDisposableStack();
+      const target = await this.#mountPoint(stack);
+      stack.defer(() => staged.unmount());
+      await staged.mount(target);
+      await work(target);
+    }
     return { staged, content: await staged.finish(this.signal) };
   }
 
   /** The tree of a layer, mounted for as long as `work` takes. */
   async read<T>(parent: LayerParent, work: (source: TreeSource) => Promise<T>): Promise<T> {
+    await using stack = new AsyncDisposableStack();
+    return await work({ kind: "folder", root: await this.openReadOnly(parent, stack), isContext: false });
+  }
+
+  /** Where the tree of a layer is mounted until `stack` is disposed. */
+  async openReadOnly(parent: LayerParent, stack: AsyncDisposableStack): Promise<string> {
     const { layers } = this.engine;
-    return this.#atMountPoint(
-      (target) => layers.mountReadOnly(parent, target),
-      (target) => layers.unmountReadOnly(target),
-      (root) => work({ kind: "folder", root, isContext: false }),
-    );
+    const target = await this.#mountPoint(stack);
+    stack.defer(() => layers.unmountReadOnly(target));
+    await layers.mountReadOnly(parent, target);
+    return target;
+  }
+
+  /** The same to write in; what is written is thrown away. */
+  async openScratch(parent: LayerParent, stack: AsyncDisposableStack): Promise<string> {
+    const target = await this.#mountPoint(stack);
+    const staged = await this.stage(parent);
+    stack.defer(() => staged.abort());
+    await staged.mount(target);
+    return target;
   }
 
   /** A name for a file of the build's own. */
@@ -66,24 +82,21 @@ export class BuildRun {
     return path.join(this.folder, `file-${this.#mounts}`);
   }
 
-  async #atMountPoint<T>(
-    mount: (target: string) => Promise<void>,
-    unmount: (target: string) => Promise<void>,
-    work: (root: string) => Promise<T>,
-  ): Promise<T> {
+  /** For secrets: where the host keeps what does not outlive it. */
+  secretPath(): string {
+    return path.join(paths.buildSecrets(this.engine.roots), newId());
+  }
+
+  async discard(file: string): Promise<void> {
+    await rm(file, { recursive: true, force: true });
+  }
+
+  async #mountPoint(stack: AsyncDisposableStack): Promise<string> {
     this.#mounts += 1;
     const target = path.join(this.folder, "mounts", String(this.#mounts));
     await mkdir(target, { mode: 0o700 });
-    try {
-      await mount(target);
-      try {
-        return await work(target);
-      } finally {
-        await unmount(target);
-      }
-    } finally {
-      await rmdir(target);
-    }
+    stack.defer(() => rmdir(target));
+    return target;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
