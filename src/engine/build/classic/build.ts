@@ -12,6 +12,7 @@ import type { IndexResult } from "../context/index-archive.ts";
 import type { TreeSource } from "../context/tree-source.ts";
 import { expandWord } from "../dockerfile/expand.ts";
 import { parseDockerfile } from "../dockerfile/parse.ts";
+import { stageAbove } from "../dockerfile/stages.ts";
 import type { Dockerfile } from "../dockerfile/syntax.ts";
 import { BuildRun } from "../graph/build-run.ts";
 import type { BuildEngine } from "../open-builds.ts";
@@ -160,10 +161,9 @@ async function runStages(build: ClassicBuild): Promise<StageState> {
 
 /** The tree that `--from` names: an earlier stage, by name or number, or an image. */
 async function treeOf(build: ClassicBuild, step: Step, from: string): Promise<LayerParent> {
-  const earlier = build.stages.find(
-    ({ stage }) => stage.index < step.stage.index && (stage.name === from.toLowerCase() || String(stage.index) === from),
-  );
-  if (earlier !== undefined) return (await earlier.state).layer;
-  if (/^\d+$/.test(from)) throw new EngineError("invalid", `invalid from flag value ${from}: refers to no earlier build stage`);
+  const stages = build.stages.map(({ stage }) => stage);
+  const earlier = stageAbove(stages, step.stage.index, from);
+  const planned = earlier === undefined ? undefined : build.stages[earlier.index];
+  if (planned !== undefined) return (await planned.state).layer;
   return (await findBase(build, from, undefined)).chainId;
 }

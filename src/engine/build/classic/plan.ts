@@ -1,5 +1,5 @@
-import { EngineError } from "../../../base/errors.ts";
-import type { Dockerfile, LabelInstruction, Stage } from "../dockerfile/syntax.ts";
+import { checkStageReferences, findTarget } from "../dockerfile/stages.ts";
+import type { Dockerfile, EscapeCharacter, LabelInstruction, Stage } from "../dockerfile/syntax.ts";
 import type { BuildRequest } from "../builds.ts";
 import type { ClassicBuild } from "./build.ts";
 import { runStage } from "./stage.ts";
@@ -29,25 +29,25 @@ export class PlannedStage {
 
 /** The stages up to the one that is wanted; the last gets the labels of the request. As in Docker, all of them are built. */
 export function planStages(dockerfile: Dockerfile, { target, labels }: Pick<BuildRequest, "target" | "labels">): PlannedStage[] {
-  const wanted = target === "" ? dockerfile.stages.length - 1 : indexOf(dockerfile, target);
-  const stages = dockerfile.stages.slice(0, wanted + 1);
+  const count = target === "" ? dockerfile.stages.length : findTarget(dockerfile, target).index + 1;
+  checkStageReferences(dockerfile, count);
+  const stages = dockerfile.stages.slice(0, count);
   const last = stages.at(-1);
   if (last !== undefined && labels.size > 0) {
-    stages[stages.length - 1] = { ...last, instructions: [...last.instructions, labelInstruction(labels, last)] };
+    stages[stages.length - 1] = {
+      ...last,
+      instructions: [...last.instructions, labelInstruction(labels, last, dockerfile.directives.escape)],
+    };
   }
   return stages.map((stage) => new PlannedStage(stage));
 }
 
-function indexOf({ stages }: Dockerfile, target: string): number {
-  const named = stages.findIndex(({ name }) => name === target.toLowerCase());
-  if (named !== -1) return named;
-  if (/^\d+$/.test(target) && Number(target) < stages.length) return Number(target);
-  throw new EngineError("invalid", `failed to reach build target ${target} in Dockerfile`);
-}
-
-function labelInstruction(labels: ReadonlyMap<string, string>, { from }: Stage): LabelInstruction {
+function labelInstruction(labels: ReadonlyMap<string, string>, { from }: Stage, escape: EscapeCharacter): LabelInstruction {
   // Quoted so that nothing in them is expanded.
-  const quote = (text: string): string => `"${text.replaceAll(/[\\"$]/g, "\\$&")}"`;
+  const quote = (text: string): string => {
+    const characters = Array.from(text, (character) => ('"$'.includes(character) || character === escape ? escape + character : character));
+    return `"${characters.join("")}"`;
+  };
   const pairs = [...labels].toSorted(([a], [b]) => (a < b ? -1 : 1));
   return {
     kind: "label",

@@ -36,7 +36,7 @@ async function begin(build: ClassicBuild, { stage }: PlannedStage, text: StepTex
   const global = (name: string): string | undefined => build.args.global(name);
   const name = expandWord(from.image, global, escape);
   if (name === "") throw new EngineError("invalid", `base name (${from.image}) should not be blank`);
-  const earlier = build.stages.find((other) => other.stage.index < stage.index && other.stage.name === name.toLowerCase());
+  const earlier = build.stages.findLast((other) => other.stage.index < stage.index && other.stage.name === name.toLowerCase());
   let state = earlier === undefined ? await stateOf(build, stage.from.platform, name, escape) : await inherit(build, earlier);
   text.write(` ---> ${shortId(state.imageId)}\n`);
 
