@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import path from "node:path";
 import { buffer } from "node:stream/consumers";
@@ -8,6 +8,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest
 
 import { hasDockerCli } from "../src/testing/daemon.ts";
 import { expectSameStory } from "./cli/compare.ts";
+import { converseInTerminal } from "./cli/process.ts";
 import { buildStory } from "./cli/build-lines.ts";
 import { useDaemon } from "./harness.ts";
 import { removeImages } from "./images/pulls.ts";
@@ -71,6 +72,18 @@ test("the context that is sent is the same, byte for byte, and so is what is ask
       .map(([key, value]): [string, unknown] => [key, /^[[{]/.test(value) ? JSON.parse(value) : value]);
   expect(asked(ours?.url)).toEqual(asked(theirs?.url));
   expect(ours?.archive.equals(theirs?.archive ?? Buffer.alloc(0))).toBe(true);
+});
+
+test("a shell where a step failed: its folder, the files of those before it, the build's arguments; then the step's exit code", async () => {
+  const file = path.join(folder, "fails");
+  writeFileSync(file, "FROM busybox\nARG WHAT\nWORKDIR /work\nRUN echo made >file\nRUN exit 7\n");
+  const context = mkdtempSync(path.join(folder, "empty-"));
+  const command = `${daemon().pathOf("tsubo")} build --progress plain --shell-on-failure --build-arg WHAT=arguments -f ${file} ${context}`;
+  const terminal = converseInTerminal(command, { DOCKER_HOST: `unix://${daemon().socketPath}` });
+  await terminal.until("leave it to end the build");
+  terminal.send("echo $(pwd) $(cat file) with $WHAT; exit\n");
+  await terminal.until("/work made with arguments");
+  expect(await terminal.ended()).toBe(7);
 });
 
 /** All that a folder can hold, names that need every form of header, in one second: two packings see the same. */

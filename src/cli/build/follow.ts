@@ -14,15 +14,21 @@ export function wantsView(flags: Flags): boolean {
   return !flags.boolean("quiet") && (progress === "tty" || (progress === "auto" && isTerminal(1) && process.env["TERM"] !== "dumb"));
 }
 
-/** Shows how a build goes and gives the image's id. The view begins with the first step that the engine tells of. */
-export async function followBuild(body: Readable, { live }: { live: boolean }): Promise<string> {
+export type Followed = {
+  /** The image's id, when the build went well. */
+  id: string;
+  /** The image of the last step that did, by its short id. */
+  lastImage: string;
+};
+
+/** Shows how a build goes, and notes it in `seen`. The view begins with the first step that the engine tells of. */
+export async function followBuild(body: Readable, seen: Followed, { live }: { live: boolean }): Promise<void> {
   let view: LiveView | undefined;
   let timer: NodeJS.Timeout | undefined;
-  let id = "";
   const onAux = (aux: unknown): void => {
     // The engine's own format.
     const { ID, "tsubo.step": step } = aux as { ID?: string; "tsubo.step"?: BuildStep };
-    id = ID ?? id;
+    seen.id = ID ?? seen.id;
     if (step === undefined) return;
     if (view === undefined) {
       const started = openLiveView(() => ({ columns: process.stdout.columns || 80, rows: process.stdout.rows || 24 }), {
@@ -34,11 +40,13 @@ export async function followBuild(body: Readable, { live }: { live: boolean }): 
     }
     view.step(step, Date.now());
   };
+  const onText = (text: string): void => {
+    seen.lastImage = /^ ---> ([0-9a-f]{12})$/m.exec(text)?.[1] ?? seen.lastImage;
+  };
   try {
-    await showProgress(body, live ? (text) => (view === undefined ? print(text) : view.text(text)) : 1, onAux);
+    await showProgress(body, live ? (text) => (view === undefined ? print(text) : view.text(text)) : 1, { onAux, onText });
   } finally {
     clearInterval(timer);
     if (view !== undefined) print(view.end(Date.now()));
   }
-  return id;
 }

@@ -1,16 +1,18 @@
-import { rmSync, writeFileSync } from "node:fs";
+import { existsSync, rmSync, writeFileSync } from "node:fs";
+import path from "node:path";
 import { Readable } from "node:stream";
 import type { Call, Command } from "../command.ts";
 import { buildParameters, SECRETS_HEADER } from "../../api/build-request.ts";
 import { codeOf, messageOf } from "../../base/errors.ts";
 import { openContext } from "../build/context.ts";
 import { encodeSecrets } from "../build/secrets.ts";
-import { followBuild, wantsView } from "../build/follow.ts";
+import { followBuild, wantsView, type Followed } from "../build/follow.ts";
 import { watchTransfer } from "../build/transfer.ts";
 import { allRegistryAuths } from "../engine/credentials.ts";
 import { proxyVariables } from "../engine/proxies.ts";
 import { CommandFailure } from "../failure.ts";
 import { buildFlags, buildQuery, ownFlags } from "../options/build-flags.ts";
+import { cut } from "../options/values.ts";
 import { print, writeAll } from "../output/print.ts";
 import { showProgress } from "../output/progress.ts";
 
@@ -29,6 +31,7 @@ export const command: Command = {
     const own = ownFlags(flags);
     if (own.length > 0 && !(await client.isTsubo()))
       throw new CommandFailure(`${own.join(", ")}: only Tsubo's engine understands that, and the one at ${client.host.url} is another`);
+    if (flags.changed("ssh")) throw new CommandFailure("--ssh is not here yet: mount what a step needs as a --secret");
     const idFile = flags.text("iidfile");
     if (idFile !== "") rmSync(idFile, { force: true });
     const id = await build(call, args[0] ?? "");
@@ -37,7 +40,8 @@ export const command: Command = {
 };
 
 /** Builds, and gives the image's id as far as the engine told it. */
-async function build({ client, config, flags }: Call, source: string): Promise<string> {
+async function build(call: Call, source: string): Promise<string> {
+  const { client, config, flags } = call;
   const isQuiet = flags.boolean("quiet") || flags.text("progress") === "quiet";
   const [transfers, steps]: [string[], string[]] = [[], []];
   const showTransfer = isQuiet ? (text: string) => void transfers.push(text) : print;
@@ -46,12 +50,14 @@ async function build({ client, config, flags }: Call, source: string): Promise<s
   const archive = context.archive && (flags.boolean("compress") ? compressed(context.archive) : context.archive);
   const live = wantsView(flags) && (await client.isTsubo());
   const transfer = watchTransfer("Sending build context to Docker daemon", showTransfer);
+  const seen: Followed = { id: "", lastImage: "" };
   try {
     const body = await client.request("POST", "/build", {
       query: {
         ...buildQuery(flags, proxyVariables({ client, config }, flags.list("build-arg"))),
         dockerfile: context.dockerfile || undefined,
         remote: context.remote,
+        [buildParameters.contexts]: namedContexts(flags.list("build-context")),
         [buildParameters.progress]: live || undefined,
       },
       headers: {
@@ -61,7 +67,10 @@ async function build({ client, config, flags }: Call, source: string): Promise<s
       },
       ...(archive && { stream: transfer.pass(archive) }),
     });
-    if (!isQuiet) return await followBuild(body, { live });
+    if (!isQuiet) {
+      await followBuild(body, seen, { live });
+      return seen.id;
+    }
     await showProgress(body, (text) => steps.push(text));
     print(steps.join(""));
     return steps.join("");
@@ -69,8 +78,16 @@ async function build({ client, config, flags }: Call, source: string): Promise<s
     if (archive !== undefined) transfer.finish();
     // What went before a failure is told after all.
     if (isQuiet) writeAll(2, Buffer.from([...transfers, ...steps].join("")));
-    throw error;
+    if (!flags.boolean("shell-on-failure") || seen.lastImage === "") throw error;
+    const { openShell } = await import("../build/shell.ts");
+    return await openShell(call, seen.lastImage, error);
   }
+}
+
+/** Folders are named from the root: the engine stands elsewhere. */
+function namedContexts(given: readonly string[]): string | undefined {
+  const contexts = given.map((each) => cut(each, "=")).map(([name, value = ""]) => [name, existsSync(value) ? path.resolve(value) : value]);
+  return contexts.length === 0 ? undefined : JSON.stringify(Object.fromEntries(contexts));
 }
 
 function compressed(archive: AsyncIterable<string | Uint8Array> | Iterable<Uint8Array>): AsyncIterable<Uint8Array> {

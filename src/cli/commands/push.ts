@@ -39,7 +39,8 @@ export const command: Command = {
       headers: { "X-Registry-Auth": registryAuth(config, reference.domain) },
     });
     const notes: string[] = [];
-    await showProgress(body, quiet ? undefined : 1, (aux) => notes.push(...notesOn(aux))).finally(() => notes.forEach(note));
+    const onAux = (aux: unknown): void => void notes.push(...notesOn(aux));
+    await showProgress(body, quiet ? undefined : 1, { onAux }).finally(() => notes.forEach(note));
     if (quiet) printLine(fullString(reference));
   },
 };

@@ -28,13 +28,17 @@ const UNKNOWN_COLUMNS = 200;
 /** Where a stream is shown: a descriptor, or whoever takes the text. */
 export type Target = 1 | 2 | ((text: string) => void);
 
+/** Who hears of parts of a stream beside where it is shown. */
+export type Listeners = { readonly onAux?: (aux: unknown) => void; readonly onText?: (text: string) => void };
+
 /** Shows the stream, or only waits for its end, and throws the error it may end with. */
-export async function showProgress(body: Readable, to: Target | undefined, onAux: (aux: unknown) => void = () => undefined): Promise<void> {
+export async function showProgress(body: Readable, to: Target | undefined, { onAux, onText }: Listeners = {}): Promise<void> {
   const screen = to === undefined ? undefined : openScreen(to);
   for await (const line of eachLine(body)) {
     // The engine's own format; a line that is no JSON ends the stream with the parser's error.
     const message = JSON.parse(line) as Message;
-    if (message.aux !== undefined) onAux(message.aux);
+    if (message.stream !== undefined) onText?.(message.stream);
+    if (message.aux !== undefined) onAux?.(message.aux);
     else if (message.errorDetail !== undefined || message.error !== undefined) {
       throw new CommandFailure(
         message.errorDetail?.message ?? message.error ?? "",
