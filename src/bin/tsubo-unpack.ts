@@ -1,4 +1,5 @@
 import { serveJobs } from "../store/child/serve.ts";
+import type { CloneRequest } from "../engine/build/context/clone-git.ts";
 import type { CopyRequest as CopyFilesRequest } from "../engine/build/context/copy-files.ts";
 import type { IndexRequest } from "../engine/build/context/index-archive.ts";
 import type { SelectRequest } from "../engine/build/context/select.ts";
@@ -36,6 +37,14 @@ serveJobs({
   indexContext: async (payload, _progress, signal) => {
     const { indexArchive } = await import("../engine/build/context/index-archive.ts");
     return indexArchive(payload as IndexRequest, signal);
+  },
+  readTexts: async (payload) => {
+    const { readTexts } = await import("../engine/build/context/read-text.ts");
+    return readTexts(payload as Parameters<typeof readTexts>[0]);
+  },
+  cloneGit: async (payload, _progress, signal) => {
+    const { cloneGit } = await import("../engine/build/context/clone-git.ts");
+    return cloneGit(payload as CloneRequest, signal);
   },
   selectFiles: async (payload) => {
     const { select } = await import("../engine/build/context/select.ts");

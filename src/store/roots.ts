@@ -21,6 +21,7 @@ import path from "node:path";
  *       volumes/NAME/_data
  *       scratch/diff       what an overlay lies over that has nothing below it
  *       cache-mounts/HASH/ what RUN --mount=type=cache keeps: data/ and, in use.json, whose it is
+ *       stat-caches/HASH   sums of a local context's files, by what the kernel says of them
  *       builds/ID/         a build under way: its context (an archive and its index), mount points
  */
 export interface Roots {
@@ -45,6 +46,7 @@ export const paths = {
   builds: (roots: Roots): string => path.join(roots.data, "builds"),
   build: (roots: Roots, id: string): string => path.join(roots.data, "builds", id),
   cacheMounts: (roots: Roots): string => path.join(roots.data, "cache-mounts"),
+  statCaches: (roots: Roots): string => path.join(roots.data, "stat-caches"),
   buildSecrets: (roots: Roots): string => path.join(roots.exec, "secrets"),
   keeperSocket: (roots: Roots): string => path.join(roots.exec, "keeper.sock"),
   keeperLog: (roots: Roots): string => path.join(roots.exec, "keeper.log"),
@@ -65,8 +67,22 @@ export async function ensureRoots(roots: Roots): Promise<void> {
     await mkdir(root, { recursive: true, mode: 0o711 });
     await chmod(root, 0o711);
   }
-  const { blobs, partialBlobs, layers, layersTrash, containers, volumes, builds, cacheMounts, buildSecrets, runtime, netns, bundles, pty } =
-    paths;
+  const {
+    blobs,
+    partialBlobs,
+    layers,
+    layersTrash,
+    containers,
+    volumes,
+    builds,
+    cacheMounts,
+    statCaches,
+    buildSecrets,
+    runtime,
+    netns,
+    bundles,
+    pty,
+  } = paths;
   for (const folder of [
     blobs,
     partialBlobs,
@@ -76,6 +92,7 @@ export async function ensureRoots(roots: Roots): Promise<void> {
     volumes,
     builds,
     cacheMounts,
+    statCaches,
     buildSecrets,
     runtime,
     netns,

@@ -1,4 +1,5 @@
 import type { RegistryAuth } from "../images/images.ts";
+import type { BuildContext } from "./context/open-context.ts";
 import type { Platform } from "../images/platform.ts";
 
 /**
@@ -23,8 +24,7 @@ export interface Builds {
 }
 
 export interface BuildRequest {
-  /** The context as a tar archive, compressed or not. */
-  context: AsyncIterable<Uint8Array>;
+  context: BuildContext;
   /** Path of the Dockerfile within the context. */
   dockerfile: string;
   /** Names for the image. */

@@ -1,5 +1,6 @@
 import { EngineError, messageOf } from "../../base/errors.ts";
 import { type BuildRequest, type Builds, StepFailedError } from "../../engine/build/builds.ts";
+import type { BuildContext } from "../../engine/build/context/open-context.ts";
 import { parsePlatform } from "../../engine/images/platform.ts";
 import { type Answer, type Call, type Route } from "../call.ts";
 import { BuildAnswer } from "../build-answer.ts";
@@ -14,8 +15,8 @@ export function buildRoutes(builds: Builds): Route[] {
   ];
 }
 
-function build(builds: Builds, call: Call): Answer {
-  const request = buildRequest(call);
+async function build(builds: Builds, call: Call): Promise<Answer> {
+  const request = buildRequest(call, await contextOf(call));
   return {
     kind: "stream",
     contentType: "application/json",
@@ -33,11 +34,11 @@ function build(builds: Builds, call: Call): Answer {
 }
 
 /** The query of `POST /build`, as moby's decodes it (api/server/router/build). */
-function buildRequest({ query, body, headers, version }: Call): BuildRequest {
+function buildRequest({ query, headers, version }: Call, context: BuildContext): BuildRequest {
   const platform = query.text("platform");
   const remove = query.text("rm");
   return {
-    context: body.stream(),
+    context,
     dockerfile: query.text("dockerfile") ?? "Dockerfile",
     tags: query.all("t"),
     buildArgs: new Map(
@@ -57,6 +58,26 @@ function buildRequest({ query, body, headers, version }: Call): BuildRequest {
     auth: readBuildAuth(headers["x-registry-config"]),
   };
 }
+
+/** `remote`, or a folder of this machine (`tsubo-context`, with its device and inode), else the body. */
+async function contextOf({ query, body }: Call): Promise<BuildContext> {
+  const remote = query.text("remote");
+  if (remote !== undefined && remote !== "") return { kind: "remote", url: remote };
+  const folder = query.text("tsubo-context");
+  if (folder === undefined) return { kind: "archive", bytes: body.stream() };
+  if (!folder.startsWith("/")) throw new EngineError("invalid", `tsubo-context: ${JSON.stringify(folder)} is no absolute path`);
+  let text = "";
+  for await (const chunk of body.stream()) {
+    text += Buffer.from(chunk).toString("latin1");
+    if (text.length > MAX_TEXT_BYTES)
+      throw new EngineError("tooLarge", `the Dockerfile is larger than ${MAX_TEXT_BYTES} bytes, the most that is read`);
+  }
+  const dockerfile = text === "" ? undefined : Buffer.from(text, "latin1").toString("utf8");
+  return { kind: "folder", path: folder, device: query.text("tsubo-device") ?? "", inode: query.text("tsubo-inode") ?? "", dockerfile };
+}
+
+/** The largest Dockerfile. */
+const MAX_TEXT_BYTES = 4 * 1024 * 1024;
 
 /** Of one secret, as in BuildKit. */
 const MAX_SECRET_BYTES = 500 * 1024;

@@ -1,6 +1,3 @@
-import { writeFile } from "node:fs/promises";
-import path from "node:path";
-
 import { EngineError } from "../../../base/errors.ts";
 import { shortId } from "../../../base/ids.ts";
 import type { LayerParent } from "../../../store/layers.ts";
@@ -8,7 +5,7 @@ import { parseSignal } from "../../containers/signals.ts";
 import type { Pin } from "../../images/images.ts";
 import { familiarReference, parseReference, withDefaultTag } from "../../images/reference.ts";
 import type { BuildOutput, BuildRequest } from "../builds.ts";
-import type { IndexResult } from "../context/index-archive.ts";
+import { openContext } from "../context/open-context.ts";
 import type { TreeSource } from "../context/tree-source.ts";
 import { expandWord } from "../dockerfile/expand.ts";
 import { parseDockerfile } from "../dockerfile/parse.ts";
@@ -36,8 +33,6 @@ export interface ClassicBuild {
   transcript: Transcript;
   committer: Committer;
   stages: PlannedStage[];
-  /** Work in a child process. */
-  child(kind: string, payload: unknown, what: string): Promise<unknown>;
   contextSource(): TreeSource;
   /** The tree that `--from` names: a stage of this build, or an image. */
   treeOf(step: Step, from: string): Promise<LayerParent>;
@@ -56,13 +51,8 @@ export async function buildClassic(engine: BuildEngine, request: BuildRequest, o
   await run.open();
   using pin = engine.images.pin();
 
-  const child: ClassicBuild["child"] = (kind, payload, what) => engine.children.run({ kind, payload, what, heavy: false }, run.signal);
-  const source: TreeSource = {
-    kind: "archive",
-    archivePath: path.join(run.folder, "context.tar"),
-    indexPath: path.join(run.folder, "index.json"),
-  };
-  const dockerfile = parseDockerfile(await receive(request, source, run, child), request.dockerfile);
+  const { source, dockerfile: text } = await openContext(run, request);
+  const dockerfile = parseDockerfile(text, request.dockerfile);
 
   const quiet: BuildOutput = { text: () => undefined, errorText: () => undefined, imageId: () => undefined };
   const transcript = new Transcript(request.quiet ? quiet : output);
@@ -77,7 +67,6 @@ export async function buildClassic(engine: BuildEngine, request: BuildRequest, o
     transcript,
     committer: new Committer(engine.layers, engine.images),
     stages: planStages(dockerfile, request),
-    child,
     contextSource: () => source,
     treeOf: (step, from) => treeOf(build, step, from),
     checkSignal: (word) => void parseSignal(word),
@@ -111,24 +100,6 @@ export async function buildClassic(engine: BuildEngine, request: BuildRequest, o
     if (!request.quiet) output.text(`Successfully tagged ${familiarReference(name)}\n`);
   }
   if (request.quiet) output.text(`${last.imageId}\n`);
-}
-
-/** Takes the context in; the Dockerfile's text. */
-async function receive(request: BuildRequest, source: TreeSource, run: BuildRun, child: ClassicBuild["child"]): Promise<string> {
-  if (source.kind !== "archive") throw new Error("a context that is no archive");
-  await writeFile(source.archivePath, request.context, { flag: "wx", mode: 0o600, signal: run.signal });
-  const payload = {
-    archivePath: source.archivePath,
-    plainPath: `${source.archivePath}.plain`,
-    indexPath: source.indexPath,
-    texts: [request.dockerfile],
-  };
-  // What indexArchive of the same build gives back.
-  const { texts } = (await child("indexContext", payload, "reading the build context")) as IndexResult;
-  const [text] = texts;
-  if (text === undefined || text === null) throw new EngineError("system", `Cannot locate specified Dockerfile: ${request.dockerfile}`);
-  if (text === "") throw new EngineError("system", `the Dockerfile (${request.dockerfile}) cannot be empty`);
-  return text;
 }
 
 /** Runs the ARGs before the first FROM, then all stages side by side; the state of the last. */

@@ -2,19 +2,17 @@ import path from "node:path";
 
 import { EngineError, messageOf } from "../../../base/errors.ts";
 import { newId } from "../../../base/ids.ts";
-import { chompHeredoc } from "../dockerfile/lines.ts";
-import { expandHeredoc } from "../dockerfile/expand.ts";
-import type { AddInstruction, CopyInstruction, Heredoc, WorkdirInstruction } from "../dockerfile/syntax.ts";
-import type { Copy, CopyRequest } from "../context/copy-files.ts";
+import type { AddInstruction, CopyInstruction, WorkdirInstruction } from "../dockerfile/syntax.ts";
+import type { CopyRequest } from "../context/copy-files.ts";
 import { parseModeChange } from "../context/file-mode.ts";
-import type { Selected, SelectRequest } from "../context/select.ts";
 import { joinSums } from "../context/sums.ts";
 import type { TreeSource } from "../context/tree-source.ts";
 import type { ContainerDefaults } from "../../images/image-config.ts";
 import { expandOne, workdirOf } from "./config-steps.ts";
+import { findSources } from "./copy-sources.ts";
 import { ownerOf } from "./owner.ts";
 import { cachedStep, type Step, type StepResult } from "./steps.ts";
-import { shellOf, type StageState, variableOf } from "./stage-state.ts";
+import { shellOf, type StageState } from "./stage-state.ts";
 
 /** Steps that change files without running anything: COPY, ADD, WORKDIR. */
 
@@ -54,32 +52,13 @@ export async function copyStep(step: Step, instruction: CopyInstruction | AddIns
 }
 
 async function copyFrom(step: Step, instruction: CopyInstruction | AddInstruction, source: TreeSource): Promise<StageState> {
-  const { state, build } = step;
+  const { state } = step;
   const command = instruction.kind.toUpperCase();
-  const paths = instruction.sources.map((one) => expandOne(step, one));
   const destination = expandOne(step, instruction.destination);
-  const parents = instruction.kind === "copy" && instruction.parents;
-  const excludes = instruction.excludes.map((one) => expandOne(step, one));
   const chown = instruction.chown === undefined ? undefined : expandOne(step, instruction.chown);
-  const mode = instruction.chmod === undefined ? undefined : parseModeChange(expandOne(step, instruction.chmod));
-  const unpacks = instruction.kind === "add" && instruction.unpack !== false;
-
-  const copies: Copy[] = [];
-  const sums: string[] = [];
-  const take = async (from: TreeSource, wanted: string[], archives: boolean): Promise<void> => {
-    if (wanted.length === 0) return;
-    const request: SelectRequest = { source: from, paths: wanted, excludes, parents };
-    const selected = (await build.child("selectFiles", request, `looking for what ${command} names`)) as Selected;
-    sums.push(...selected.sums);
-    copies.push({ source: from, items: selected.items, excludes, parents, unpacks: archives });
-  };
-  await take(source, paths, unpacks);
-  const files = instruction.heredocs.map((heredoc) => ({ name: heredoc.name, text: heredocText(step, heredoc) }));
-  await take(
-    { kind: "texts", files },
-    files.map(({ name }) => name),
-    false,
-  );
+  const chmod = instruction.chmod === undefined ? undefined : expandOne(step, instruction.chmod);
+  const mode = chmod === undefined ? undefined : parseModeChange(chmod);
+  const { copies, sums } = await findSources(step, instruction, source);
 
   const [sum] = sums;
   if (sum === undefined) throw new EngineError("invalid", "no source files were specified");
@@ -90,20 +69,30 @@ async function copyFrom(step: Step, instruction: CopyInstruction | AddInstructio
     );
   }
   const hash = sums.length === 1 ? sum : joinSums("multi", sums);
-  const flags = chown === undefined ? "" : `--chown=${chown} `;
-  const comment = `#(nop) ${command} ${flags}${hash} in ${destination} `;
+  const comment = `#(nop) ${command} ${chown === undefined ? "" : `--chown=${chown} `}${hash} in ${destination} `;
   const containerConfig: ContainerDefaults = { ...state.config, Cmd: [...shellOf(state.config), comment] };
-  return cachedStep(step, containerConfig, state.config, async (): Promise<StepResult> => {
-    const owner = chown === undefined ? { user: 0, group: 0 } : undefined;
-    const layer = await copyInto(step, {
+  const work = async (): Promise<StepResult> => ({
+    containerId: undefined,
+    layer: await copyInto(step, {
       destination: absolute(state, destination),
       copies,
-      owner: owner ?? ((root) => ownerOf(root, chown ?? "")),
+      owner: chown === undefined ? { user: 0, group: 0 } : (root) => ownerOf(root, chown),
       mode,
       isLinked: instruction.link,
-    });
-    return { containerId: undefined, layer };
+    }),
   });
+  return cachedStep(step, containerConfig, state.config, work, furtherKeys(instruction, chmod));
+}
+
+/** What Docker's classic builder has no flags for, and so does not compare. */
+function furtherKeys(instruction: CopyInstruction | AddInstruction, chmod: string | undefined): string[] {
+  const flags = {
+    chmod,
+    link: instruction.link,
+    parents: instruction.kind === "copy" && instruction.parents,
+    unpack: instruction.kind === "add" && instruction.unpack,
+  };
+  return Object.entries(flags).flatMap(([name, value]) => (value === undefined || value === false ? [] : [`${name}=${value}`]));
 }
 
 type CopyWanted = Pick<CopyRequest, "destination" | "copies" | "mode" | "isLinked"> & {
@@ -116,7 +105,7 @@ async function copyInto({ build, state }: Step, wanted: CopyWanted): Promise<Ste
     run.change(state.layer, async (root) => {
       const owner = typeof wanted.owner === "function" ? wanted.owner(root) : wanted.owner;
       const request: CopyRequest = { ...wanted, owner, root, spoolPath: run.filePath(), nowSeconds: Math.trunc(Date.now() / 1000) };
-      await build.child("copyFiles", request, "copying files");
+      await build.run.child("copyFiles", request, "copying files");
     }),
   );
 }
@@ -126,9 +115,4 @@ function absolute(state: StageState, destination: string): string {
   const resolved = path.posix.resolve("/", state.config.WorkingDir ?? "", destination);
   const isFolder = /(?:^|\/)\.{0,2}$/.test(destination);
   return isFolder && resolved !== "/" ? `${resolved}/` : resolved;
-}
-
-function heredocText(step: Step, heredoc: Heredoc): string {
-  const content = heredoc.chomp ? chompHeredoc(heredoc.content) : heredoc.content;
-  return heredoc.expand ? expandHeredoc(content, variableOf(step.state), step.escape) : content;
 }

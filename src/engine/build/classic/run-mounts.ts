@@ -117,7 +117,7 @@ async function mountPart(step: Step, layer: LayerParent, source: string, readOnl
 
 async function selectOne(step: Step, source: TreeSource, wanted: string): Promise<Selected> {
   const request: SelectRequest = { source, paths: [wanted], excludes: [], parents: false };
-  return (await step.build.child("selectFiles", request, "looking for what RUN mounts")) as Selected;
+  return (await step.build.run.child("selectFiles", request, "looking for what RUN mounts")) as Selected;
 }
 
 /** A file becomes `content/file`, a folder `content`. */
@@ -133,7 +133,7 @@ async function copyTo(step: Step, source: TreeSource, items: Selected["items"], 
     spoolPath: step.build.run.filePath(),
     nowSeconds: 0,
   };
-  await step.build.child("copyFiles", request, "copying what RUN mounts");
+  await step.build.run.child("copyFiles", request, "copying what RUN mounts");
 }
 
 /** A folder that outlives the build; its content is nobody's business but the steps'. */
@@ -171,7 +171,7 @@ async function fillCache(step: Step, mount: Mount, folder: string): Promise<void
       spoolPath: build.run.filePath(),
       nowSeconds: 0,
     };
-    await build.child("copyFiles", request, "filling a cache mount");
+    await build.run.child("copyFiles", request, "filling a cache mount");
   });
 }
 

@@ -149,15 +149,17 @@ class ItemCopy {
     return resolveInTree(this.#tree, path);
   }
 
-  /** `--parents`: the source's own folders are made below the destination; what lies before `/./` is not kept. */
+  /** `--parents`: the folders between the pivot and the source are made below the destination. */
   #runWithParents(item: SelectedItem, node: TreeNode, destination: Destination): void {
-    const parts = item.path.split("/");
+    const kept = item.pivot === "" ? item.path : item.path.slice(item.pivot.length + 1);
+    const parts = kept.split("/");
     for (let depth = 1; depth < parts.length; depth += 1) {
-      const above = this.#tree.get(parts.slice(0, depth).join("/"));
-      if (above !== undefined) this.#put(above, join(destination.path, above.path));
+      const inner = parts.slice(0, depth).join("/");
+      const above = this.#tree.get(join(item.pivot, inner));
+      if (above !== undefined) this.#put(above, join(destination.path, inner));
     }
-    if (node.type === "directory") this.#folder(node, join(destination.path, item.path), true);
-    else this.#file(node, join(destination.path, item.path));
+    if (node.type === "directory") this.#folder(node, join(destination.path, kept), kept !== "");
+    else this.#file(node, join(destination.path, kept));
   }
 
   /** The content of a folder; the folder itself is made like any other where it is missing. */

@@ -32,7 +32,7 @@ export class FolderTree implements Tree {
     const fd = at.openInRoot(this.#root, path, at.O_RDONLY | at.O_DIRECTORY | at.O_NOFOLLOW);
     try {
       const names = readdirSync(`/proc/self/fd/${fd}`, { encoding: "latin1" });
-      return names.filter((name) => this.#options.isHidden?.(path === "" ? name : `${path}/${name}`) !== true).sort();
+      return names.filter((name) => this.get(path === "" ? name : `${path}/${name}`) !== undefined).sort();
     } finally {
       at.close(fd);
     }
@@ -57,11 +57,11 @@ export class FolderTree implements Tree {
   }
 
   close(): void {
+    this.#options.statCache?.save();
     closeSync(this.#root);
   }
 
   #look(path: string): TreeNode | undefined {
-    if (path !== "" && this.#options.isHidden?.(path) === true) return undefined;
     const slash = path.lastIndexOf("/");
     let folder: number;
     try {
@@ -84,6 +84,7 @@ export class FolderTree implements Tree {
     if (stats === undefined) return undefined;
     const type = typeOf(stats);
     if (type === undefined) return undefined;
+    if (path !== "" && this.#options.isHidden?.(path, type === "directory") === true) return undefined;
     this.#stats.set(path, stats);
     const owned = this.#options.keepOwners !== false;
     const attributes = attributesOf(place);
@@ -139,7 +140,7 @@ export interface FolderTreeOptions {
   /** False: everything belongs to root, as a client that sends a context has it. */
   keepOwners?: boolean;
   /** Paths that are not there for the build (.dockerignore). */
-  isHidden?: (path: string) => boolean;
+  isHidden?: (path: string, isFolder: boolean) => boolean;
   /** Sums of files that have not changed since. */
   statCache?: StatCache;
 }

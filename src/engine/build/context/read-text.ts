@@ -3,10 +3,21 @@ import { readSync } from "node:fs";
 import { EngineError } from "../../../base/errors.ts";
 import { close } from "../../../kernel/openat.ts";
 import { printable } from "../../../store/unpack/entry-path.ts";
+import { openTree, type TreeSource } from "./tree-source.ts";
 import { resolveInTree, type Tree, type TreeNode } from "./tree.ts";
 
 /** The longest Dockerfile or .dockerignore that is read. */
 export const MAX_TEXT_BYTES = 4 * 1024 * 1024;
+
+/** The texts of several files of a tree; null for each that is not there. Runs in a child. */
+export function readTexts({ source, texts }: { source: TreeSource; texts: string[] }): (string | null)[] {
+  const tree = openTree(source);
+  try {
+    return texts.map((path) => readTextOf(tree, path) ?? null);
+  } finally {
+    tree.close();
+  }
+}
 
 /** The text of a file of a tree; undefined where there is no such file. */
 export function readTextOf(tree: Tree, path: string): string | undefined {

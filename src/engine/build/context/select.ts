@@ -30,6 +30,8 @@ export interface SelectedItem {
   /** Where it lies in its tree; a binary string. */
   path: string;
   isFolder: boolean;
+  /** The folder above it below which `--parents` keeps what lies between: what stood before `/./`; a binary string. */
+  pivot: string;
 }
 
 export function select(request: SelectRequest): Selected {
@@ -55,17 +57,15 @@ export function excluder(excludes: string[]): (path: string) => boolean {
 
 function find(tree: Tree, written: string, { parents, source }: SelectRequest): SelectedItem[] {
   const path = cleanSource(written);
-  if (isPattern(path)) {
-    const found: SelectedItem[] = [];
-    for (const node of walkTree(tree, "")) {
-      if (node.path !== "" && isMatch(path, node.path, parents)) found.push(itemOf(tree, node.path, source));
-    }
-    // What lies in a folder that matches comes with the folder.
-    return parents
-      ? found.filter(({ path: inner }) => !found.some((outer) => outer.isFolder && inner.startsWith(`${outer.path}/`)))
-      : found;
+  const dot = parents ? written.indexOf("/./") : -1;
+  const pivot = dot === -1 ? "" : cleanSource(written.slice(0, dot));
+  if (!isPattern(path)) return [itemOf(tree, path, pivot, source)];
+  const found: SelectedItem[] = [];
+  for (const node of walkTree(tree, "")) {
+    if (node.path !== "" && isMatch(path, node.path, parents)) found.push(itemOf(tree, node.path, pivot, source));
   }
-  return [itemOf(tree, path, source)];
+  // What lies in a folder that matches comes with the folder.
+  return parents ? found.filter(({ path: inner }) => !found.some((outer) => outer.isFolder && inner.startsWith(`${outer.path}/`))) : found;
 }
 
 /** Clean and relative; what leads out of the tree is refused, as in Docker's classic builder. */
@@ -80,7 +80,7 @@ function cleanSource(written: string): string {
 }
 
 /** A source that is a symlink stands for what it leads to. */
-function itemOf(tree: Tree, path: string, source: TreeSource): SelectedItem {
+function itemOf(tree: Tree, path: string, pivot: string, source: TreeSource): SelectedItem {
   const real = resolveInTree(tree, path);
   const node = tree.get(real);
   if (node === undefined) {
@@ -88,7 +88,7 @@ function itemOf(tree: Tree, path: string, source: TreeSource): SelectedItem {
     const where = source.kind === "folder" && !source.isContext ? "" : "file not found in build context or excluded by .dockerignore: ";
     throw new EngineError("notFound", `${where}stat ${shown}: file does not exist`);
   }
-  return { path: node.type === "directory" || node.path === path ? node.path : path, isFolder: node.type === "directory" };
+  return { path: node.type === "directory" ? node.path : path, isFolder: node.type === "directory", pivot };
 }
 
 function sumOf(tree: Tree, item: SelectedItem, isLeftOut: (path: string) => boolean): string {

@@ -6,11 +6,15 @@ import { newId } from "../../../base/ids.ts";
 import type { LayerContent, LayerParent, StagedLayer } from "../../../store/layers.ts";
 import { paths } from "../../../store/roots.ts";
 import type { TreeSource } from "../context/tree-source.ts";
+import type { FetchRequest, FetchResult } from "../../images/registry/fetch-file.ts";
 import type { BuildEngine } from "../open-builds.ts";
 import { Slots } from "./slots.ts";
 
 /** Steps of one build that do something at the same time. More are waiting for their turn. */
 export const MAX_RUNNING_STEPS = 16;
+
+/** Without a byte for this long a server counts as gone. */
+const FETCH_STALL_MS = 60_000;
 
 /** One build under way: what all its operations share. */
 export class BuildRun {
@@ -74,6 +78,19 @@ export class BuildRun {
     stack.defer(() => staged.abort());
     await staged.mount(target);
     return target;
+  }
+
+  /** Work in a child process. */
+  child(kind: string, payload: unknown, what: string): Promise<unknown> {
+    return this.engine.children.run({ kind, payload, what, heavy: false }, this.signal);
+  }
+
+  /** Downloads what a URL gives into a new file. */
+  async fetch(url: string, file: string): Promise<FetchResult> {
+    const tls = { host: new URL(url).host, insecure: false, certificateFolders: [] };
+    const payload: FetchRequest = { url, path: file, tls, stallTimeoutMs: FETCH_STALL_MS };
+    // What fetchFile of the same build gives back.
+    return (await this.child("fetch", payload, `downloading ${url}`)) as FetchResult;
   }
 
   /** A name for a file of the build's own. */

@@ -23,9 +23,20 @@ export interface FetchProgress {
   total: number | undefined;
 }
 
+export interface FetchResult {
+  /** Header fields, as they are; empty where there is none. */
+  lastModified: string;
+  disposition: string;
+  contentType: string;
+}
+
 const MAX_REDIRECTS = 10;
 
-export async function fetchFile(request: FetchRequest, progress: (value: FetchProgress) => void, signal: AbortSignal): Promise<void> {
+export async function fetchFile(
+  request: FetchRequest,
+  progress: (value: FetchProgress) => void,
+  signal: AbortSignal,
+): Promise<FetchResult> {
   let current = request;
   for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects += 1) {
     const response = await get(current, signal);
@@ -55,7 +66,7 @@ async function save(
   { url, path }: FetchRequest,
   progress: (value: FetchProgress) => void,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<FetchResult> {
   const length = Number(response.headers["content-length"]);
   const total = Number.isSafeInteger(length) ? length : undefined;
   let current = 0;
@@ -65,4 +76,9 @@ async function save(
   } catch (error) {
     throw new JobError(requestError("GET", url, error), { network: true });
   }
+  return {
+    lastModified: response.headers["last-modified"] ?? "",
+    disposition: response.headers["content-disposition"] ?? "",
+    contentType: response.headers["content-type"] ?? "",
+  };
 }
