@@ -6,7 +6,7 @@ const unmeasured = "sed 's/\\(Sending build context to \\).*/\\1/'";
 
 export const buildStory = [
   `mkdir -p ${folder}/sub && cd ${folder} && echo $N >sub/a && echo b >sub/b && ln -s sub/a link && chmod 700 sub/b`,
-  `printf 'FROM busybox\\nCOPY . /x\\nRUN cat /x/sub/a; echo err >&2\\nCMD ["ls", "-R", "/x"]\\n' >${folder}/Dockerfile`,
+  `printf 'FROM busybox\\nCOPY . /x\\nRUN ls /x\\nRUN echo err >&2\\nCMD ["ls", "-R", "/x"]\\n' >${folder}/Dockerfile`,
   `$CLI build -t $N:1 ${folder}`,
   `$CLI build -t $N:2 -t $N:3 ${folder}`,
   `$CLI image build ${folder}`,
