@@ -3,12 +3,14 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import path from "node:path";
 import { buffer } from "node:stream/consumers";
+import { setTimeout as nextFrame } from "node:timers/promises";
 
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 
 import { hasDockerCli } from "../src/testing/daemon.ts";
 import { expectSameStory } from "./cli/compare.ts";
 import { converseInTerminal } from "./cli/process.ts";
+import { screenOf } from "./cli/screen.ts";
 import { buildStory } from "./cli/build-lines.ts";
 import { useDaemon } from "./harness.ts";
 import { removeImages } from "./images/pulls.ts";
@@ -84,6 +86,52 @@ test("a shell where a step failed: its folder, the files of those before it, the
   terminal.send("echo $(pwd) $(cat file) with $WHAT; exit\n");
   await terminal.until("/work made with arguments");
   expect(await terminal.ended()).toBe(7);
+});
+
+test("on a terminal the steps that run are seen side by side, and what stays is a line for each and the image", async () => {
+  const file = path.join(folder, "stages");
+  const stages = ["one", "two"].map((stage) => `FROM busybox AS ${stage}\nRUN sleep 2; echo ${stage} was here\n`);
+  writeFileSync(file, `${stages.join("")}FROM busybox\nCOPY --from=one /bin/sh /1\nCOPY --from=two /bin/sh /2\n`);
+  const context = mkdtempSync(path.join(folder, "empty-"));
+  const terminal = converseInTerminal(`${daemon().pathOf("tsubo")} build -t seen:1 -f ${file} ${context}`, {
+    DOCKER_HOST: `unix://${daemon().socketPath}`,
+  });
+  const isSideBySide = (): boolean =>
+    ["one", "two"].every((stage) => new RegExp(`^[⠋-⠿] \\[${stage}\\] RUN`, "m").test(screenOf(terminal.said)));
+  for (const deadline = Date.now() + 20_000; !isSideBySide() && Date.now() < deadline;) await nextFrame(20);
+  expect(isSideBySide()).toBe(true);
+  expect(await terminal.ended()).toBe(0);
+  const screen = screenOf(terminal.said).replaceAll(/ +\d+\.\ds$/gm, "");
+  expect(screen.split("\n").slice(1, -3).sort()).toEqual([
+    "✓ [2] COPY --from=one /bin/sh /1",
+    "✓ [2] COPY --from=two /bin/sh /2",
+    "✓ [2] FROM busybox",
+    "✓ [one] FROM busybox AS one",
+    "✓ [one] RUN sleep 2; echo one was here",
+    "✓ [two] FROM busybox AS two",
+    "✓ [two] RUN sleep 2; echo two was here",
+  ]);
+  expect(screen).toMatch(/\nSuccessfully built [0-9a-f]{12}\nSuccessfully tagged seen:1\n$/);
+});
+
+test("on a terminal a step that failed leaves what it wrote", async () => {
+  const file = path.join(folder, "fails-seen");
+  writeFileSync(file, "FROM busybox AS one\nRUN echo this is why; exit 3\nFROM one\nRUN true\n");
+  const context = mkdtempSync(path.join(folder, "empty-"));
+  const terminal = converseInTerminal(`${daemon().pathOf("tsubo")} build -f ${file} ${context}`, {
+    DOCKER_HOST: `unix://${daemon().socketPath}`,
+  });
+  expect(await terminal.ended()).toBe(3);
+  const lines = screenOf(terminal.said)
+    .replaceAll(/ +\d+\.\ds$/gm, "")
+    .split("\n");
+  expect(lines.slice(1)).toEqual([
+    "✓ [one] FROM busybox AS one",
+    "✗ [one] RUN echo this is why; exit 3",
+    "this is why",
+    "The command '/bin/sh -c echo this is why; exit 3' returned a non-zero code: 3",
+    "",
+  ]);
 });
 
 /** All that a folder can hold, names that need every form of header, in one second: two packings see the same. */

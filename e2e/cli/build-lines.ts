@@ -23,6 +23,7 @@ export const buildStory = [
   `$CLI build --compress -q ${folder}`,
   `printf 'FROM busybox\\nRUN echo $N; exit 3\\n' | $CLI build -`,
   `printf 'FROM busybox\\nRUN echo $N; exit 3\\n' | $CLI build -q -`,
+  `printf 'FROM busybox AS one\\nRUN echo $N; exit 3\\nFROM one\\nRUN true\\n' | $CLI build -`,
   "printf 'FROM busybox\\nFOO\\n' | $CLI build -",
   "$CLI build - </dev/null",
   `$CLI build --target nope ${folder}`,

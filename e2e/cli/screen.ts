@@ -10,6 +10,7 @@ export function screenOf(written: string): string {
     else if (command === "A") row = Math.max(0, row - steps);
     else if (command === "B") row += steps;
     else if (command === "K") lines[row] = "";
+    else if (command === "J") lines.splice(row, lines.length, "");
     else if (command === undefined) {
       const line = (lines[row] ?? "").padEnd(column);
       lines[row] = line.slice(0, column) + token + line.slice(column + token.length);

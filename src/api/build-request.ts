@@ -3,8 +3,11 @@
  * the parameters; other clients never send them, and are never told.
  */
 export const buildParameters = {
-  /** Absolute path of a folder on the engine's machine, read in place: nothing is uploaded. Over the unix socket only, as the caller may read it. */
+  /** Absolute path of a folder on the engine's machine, read in place: nothing is sent but a Dockerfile from elsewhere, as the body. */
   context: "tsubo-context",
+  /** Its device and inode, which show that client and engine mean the same folder. */
+  device: "tsubo-device",
+  inode: "tsubo-inode",
   /** `1`: the answer also has `{"aux": {"tsubo.step": …}}` lines. */
   progress: "tsubo-progress",
   /** A stage whose steps are not taken from the cache; repeated. */
@@ -14,7 +17,7 @@ export const buildParameters = {
   /** `1`: look for mistakes in the Dockerfile and build nothing. */
   check: "tsubo-check",
   /** Something that steps may do only when it is allowed, such as `security.insecure`; repeated. */
-  allow: "tsubo-allow",
+  allow: "allow",
 } as const;
 
 /** Header with what `RUN --mount=type=secret` may see: base64url of a JSON object, from each id to its base64. Never logged. */

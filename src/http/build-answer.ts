@@ -1,3 +1,4 @@
+import type { BuildStep } from "../api/build-request.ts";
 import type { BuildOutput } from "../engine/build/builds.ts";
 import type { Output } from "./call.ts";
 import { formatLine, formatProgress } from "./progress.ts";
@@ -12,10 +13,13 @@ export class BuildAnswer implements BuildOutput {
   #waitingBytes = 0;
   #writing: Promise<void> | undefined;
   #isGone = false;
+  readonly #tellsSteps: boolean;
   used = false;
 
-  constructor(output: Output) {
+  /** With `tellsSteps` for a client that asked for it: others would not know what it is. */
+  constructor(output: Output, { tellsSteps }: { tellsSteps: boolean }) {
     this.#output = output;
+    this.#tellsSteps = tellsSteps;
   }
 
   text(text: string): void {
@@ -28,6 +32,10 @@ export class BuildAnswer implements BuildOutput {
 
   imageId(id: string): void {
     this.#add(formatProgress({ aux: { ID: id } }));
+  }
+
+  step(step: BuildStep): void {
+    if (this.#tellsSteps) this.#add(formatProgress({ aux: { "tsubo.step": step } }));
   }
 
   addError(message: string, code: number | undefined): void {

@@ -45,7 +45,7 @@ test("steps that run are drawn in place with their times, those that are done st
   ]);
   live.step(step("a", "done", { stage: "one", ms: 2100 }), 2100);
   live.text("Successfully built 0123456789ab\nSuccessfully tagged x:1\n");
-  written.push(live.end(2100));
+  written.push(live.end());
   expect(screenOf(written).slice(2)).toEqual([
     "✓ [one] RUN a                               2.1s",
     "Successfully built 0123456789ab",
@@ -68,17 +68,17 @@ test("the last lines that a step wrote are shown while it runs, in one line each
     "  │ long long long long long long long long long…",
   ]);
   live.step(step("a", "done"), 1000);
-  written.push(live.end(1000));
+  written.push(live.end());
   expect(screenOf(written)).toEqual(["✓ RUN a                                     1.0s"]);
 });
 
 test("a step that failed leaves all that it wrote", () => {
   const live = view();
   live.step(step("a", "started"), 0);
-  live.text("Step 2/2 : RUN a\n ---> Running in 0123456789ab\n1\n2\n3\n4\n5\n");
+  live.text("Step 2/2 : RUN a\n\n ---> Running in 0123456789ab\n1\n2\n3\n4\n5\n");
   const written = [live.draw(0)];
   live.step(step("a", "failed"), 300);
-  written.push(live.end(300));
+  written.push(live.end());
   expect(screenOf(written)).toEqual(["✗ RUN a                                     0.3s", "1", "2", "3", "4", "5"]);
 });
 
@@ -92,7 +92,7 @@ test("no more is drawn than fits on the screen", () => {
 test("names longer than the screen is wide are cut", () => {
   const live = view();
   live.step(step("a", "done", { name: `RUN ${"x && \\\n  ".repeat(50)}`, ms: 12 }), 0);
-  const [line = ""] = screenOf([live.end(0)]);
+  const [line = ""] = screenOf([live.end()]);
   expect(line).toMatch(/^✓ RUN x && \\ x && .*… +0\.0s$/);
   expect(line).toHaveLength(48);
 });

@@ -11,7 +11,7 @@ export type LiveView = {
   text(text: string): void;
   /** What to write now; for the last time with `end`, which leaves only what stays. */
   draw(nowMs: number): string;
-  end(nowMs: number): string;
+  end(): string;
 };
 
 const OUTPUT_LINES = 4;
@@ -89,7 +89,7 @@ export function openLiveView(screen: () => Screen, { colour, startedAtMs }: { co
     },
     draw: (nowMs) => redraw(frame(nowMs)),
     end() {
-      if (failed && output.trim() !== "") lasting.push(...output.trimEnd().split("\n"));
+      if (failed && output.trim() !== "") lasting.push(...output.replace(/^\n+/, "").trimEnd().split("\n"));
       return redraw([]);
     },
   };

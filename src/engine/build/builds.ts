@@ -1,3 +1,4 @@
+import type { BuildStep } from "../../api/build-request.ts";
 import type { RegistryAuth } from "../images/images.ts";
 import type { BuildContext } from "./context/open-context.ts";
 import type { Platform } from "../images/platform.ts";
@@ -61,6 +62,8 @@ export interface BuildOutput {
   errorText(text: string): void;
   /** The id of the image that was made. */
   imageId(id: string): void;
+  /** What becomes of a step, as it happens; the text stays in order and so comes later. */
+  step(step: BuildStep): void;
 }
 
 /** A RUN that ended with another status than 0. */

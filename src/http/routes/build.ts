@@ -1,3 +1,4 @@
+import { buildParameters, MAX_SECRET_BYTES, SECRETS_HEADER } from "../../api/build-request.ts";
 import { EngineError, messageOf } from "../../base/errors.ts";
 import { type BuildRequest, type Builds, StepFailedError } from "../../engine/build/builds.ts";
 import type { BuildContext } from "../../engine/build/context/open-context.ts";
@@ -21,7 +22,7 @@ async function build(builds: Builds, call: Call): Promise<Answer> {
     kind: "stream",
     contentType: "application/json",
     async write(output) {
-      const answer = new BuildAnswer(output);
+      const answer = new BuildAnswer(output, { tellsSteps: call.query.flag(buildParameters.progress) });
       try {
         await builds.build(request, answer, call.signal);
       } catch (error) {
@@ -52,8 +53,8 @@ function buildRequest({ query, headers, version }: Call, context: BuildContext):
     quiet: query.flag("q"),
     platform: platform === undefined || version < 1032 ? undefined : parsePlatform(platform),
     hostConfig: hostConfigOf(query),
-    allowed: new Set(query.all("allow")),
-    secrets: readSecrets(headers["x-tsubo-secrets"]),
+    allowed: new Set(query.all(buildParameters.allow)),
+    secrets: readSecrets(headers[SECRETS_HEADER.toLowerCase()]),
     sshAgents: new Map(),
     auth: readBuildAuth(headers["x-registry-config"]),
   };
@@ -63,9 +64,9 @@ function buildRequest({ query, headers, version }: Call, context: BuildContext):
 async function contextOf({ query, body }: Call): Promise<BuildContext> {
   const remote = query.text("remote");
   if (remote !== undefined && remote !== "") return { kind: "remote", url: remote };
-  const folder = query.text("tsubo-context");
+  const folder = query.text(buildParameters.context);
   if (folder === undefined) return { kind: "archive", bytes: body.stream() };
-  if (!folder.startsWith("/")) throw new EngineError("invalid", `tsubo-context: ${JSON.stringify(folder)} is no absolute path`);
+  if (!folder.startsWith("/")) throw new EngineError("invalid", `${buildParameters.context}: ${JSON.stringify(folder)} is no absolute path`);
   let text = "";
   for await (const chunk of body.stream()) {
     text += Buffer.from(chunk).toString("latin1");
@@ -73,16 +74,13 @@ async function contextOf({ query, body }: Call): Promise<BuildContext> {
       throw new EngineError("tooLarge", `the Dockerfile is larger than ${MAX_TEXT_BYTES} bytes, the most that is read`);
   }
   const dockerfile = text === "" ? undefined : Buffer.from(text, "latin1").toString("utf8");
-  return { kind: "folder", path: folder, device: query.text("tsubo-device") ?? "", inode: query.text("tsubo-inode") ?? "", dockerfile };
+  return { kind: "folder", path: folder, device: query.text(buildParameters.device) ?? "", inode: query.text(buildParameters.inode) ?? "", dockerfile };
 }
 
 /** The largest Dockerfile. */
 const MAX_TEXT_BYTES = 4 * 1024 * 1024;
 
-/** Of one secret, as in BuildKit. */
-const MAX_SECRET_BYTES = 500 * 1024;
-
-/** `X-Tsubo-Secrets`: JSON in base64url, from ids to contents in base64. */
+/** The secrets that the client sent: JSON in base64url, from ids to contents in base64. */
 function readSecrets(header: string | string[] | undefined): Map<string, Buffer> {
   if (typeof header !== "string" || header === "") return new Map();
   const found = new Map<string, Buffer>();

@@ -54,7 +54,8 @@ export async function buildClassic(engine: BuildEngine, request: BuildRequest, o
   const { source, dockerfile: text } = await openContext(run, request);
   const dockerfile = parseDockerfile(text, request.dockerfile);
 
-  const quiet: BuildOutput = { text: () => undefined, errorText: () => undefined, imageId: () => undefined };
+  const nothing = (): void => undefined;
+  const quiet: BuildOutput = { text: nothing, errorText: nothing, imageId: nothing, step: nothing };
   const transcript = new Transcript(request.quiet ? quiet : output);
   const args = new BuildArgs(request.buildArgs, platformArgs(request.platform));
   const build: ClassicBuild = {
@@ -107,9 +108,9 @@ async function runStages(build: ClassicBuild): Promise<StageState> {
   const { dockerfile, transcript, args, stages } = build;
   const total = dockerfile.globalArgs.length + stages.reduce((sum, { stage }) => sum + 1 + stage.instructions.length, 0);
   let number = 0;
-  const announce = (original: string): StepText => {
+  const announce = (original: string, stage = ""): StepText => {
     number += 1;
-    const text = transcript.addStep();
+    const text = transcript.addStep(original, stage);
     text.write(`Step ${number}/${total} : ${original}`);
     text.write("\n");
     return text;
@@ -122,7 +123,7 @@ async function runStages(build: ClassicBuild): Promise<StageState> {
     text.end();
   }
   for (const planned of stages)
-    planned.texts = [planned.stage.from, ...planned.stage.instructions].map(({ original }) => announce(original));
+    planned.texts = [planned.stage.from, ...planned.stage.instructions].map(({ original }) => announce(original, planned.name));
   for (const planned of stages) planned.run(build);
   const last = stages.at(-1);
   if (last === undefined) throw new EngineError("invalid", "No image was generated. Is your Dockerfile empty?");

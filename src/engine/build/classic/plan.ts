@@ -18,13 +18,30 @@ export class PlannedStage {
     this.#state.promise.catch(() => undefined);
   }
 
+  /** By which it is known to who watches. */
+  get name(): string {
+    return this.stage.name || String(this.stage.index);
+  }
+
   get state(): Promise<StageState> {
     return this.#state.promise;
   }
 
   run(build: ClassicBuild): void {
-    runStage(build, this).then(this.#state.resolve, this.#state.reject);
+    runStage(build, this).then(this.#state.resolve, (error: unknown) => {
+      if (!build.run.signal.aborted && isNew(error)) for (const text of this.texts) text.fail();
+      this.#state.reject(error);
+    });
   }
+}
+
+const known = new WeakSet();
+
+/** Stages that need the one that failed fail with the same error, and none of their steps did. */
+function isNew(error: unknown): boolean {
+  if (typeof error !== "object" || error === null || known.has(error)) return false;
+  known.add(error);
+  return true;
 }
 
 /** The stages up to the one that is wanted; the last gets the labels of the request. As in Docker, all of them are built. */

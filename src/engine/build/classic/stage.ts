@@ -22,6 +22,7 @@ export async function runStage(build: ClassicBuild, planned: PlannedStage): Prom
   for (const [index, instruction] of planned.stage.instructions.entries()) {
     const text = texts[index];
     if (text === undefined) throw new Error("a step without a text");
+    text.begin();
     state = await runInstruction({ build, stage: planned.stage, text, state, escape: build.dockerfile.directives.escape }, instruction);
     text.write(` ---> ${shortId(state.imageId)}\n`);
     text.end();
@@ -32,6 +33,7 @@ export async function runStage(build: ClassicBuild, planned: PlannedStage): Prom
 /** FROM: an earlier stage, `scratch`, or an image, whose triggers are run. */
 async function begin(build: ClassicBuild, { stage }: PlannedStage, text: StepText): Promise<StageState> {
   const { from } = stage;
+  text.begin();
   const escape = build.dockerfile.directives.escape;
   const global = (name: string): string | undefined => build.args.global(name);
   const name = expandWord(from.image, global, escape);

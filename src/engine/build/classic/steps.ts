@@ -47,7 +47,7 @@ export async function cachedStep(
   for (;;) {
     const known = looksUp ? build.engine.images.findStep(key) : undefined;
     if (known !== undefined) {
-      text.write(" ---> Using cache\n");
+      text.useCache();
       build.pin.hold(known.id);
       for (const chainId of chainIdsOf(known.config.rootfs.diff_ids)) build.pin.hold(chainId);
       return { ...state, config: next, imageId: known.id, history: known.config.history ?? [], ...layersOf(known.config.rootfs.diff_ids) };

@@ -1,8 +1,9 @@
+import type { BuildStep } from "../../../api/build-request.ts";
 import type { BuildOutput } from "../builds.ts";
 
 /**
  * A build's text, in the order of its steps although they run side by side: a step writes through when all before it have ended, and
- * waits in memory until then.
+ * waits in memory until then. What becomes of each is told at once.
  */
 export class Transcript {
   readonly #output: BuildOutput;
@@ -14,18 +15,23 @@ export class Transcript {
   }
 
   /** The text of the next step in order. */
-  addStep(): StepText {
-    const step = new StepText(
-      (pieces) => this.#write(step, pieces),
-      () => this.#advance(),
-    );
+  addStep(name: string, stage: string): StepText {
+    const id = String(this.#steps.length + 1);
+    const step = new StepText({
+      onPiece: (piece) => this.#write(step, piece),
+      onEnd: () => this.#advance(),
+      onChange: (change) => this.#output.step({ id, name, stage, ...change }),
+    });
     this.#steps.push(step);
     return step;
   }
 
-  /** Says all that there is, in order, also of steps that have not ended: the build failed. */
+  /** Says all that there is up to the step that failed, also of steps that have not ended. */
   flush(): void {
-    for (const step of this.#steps.slice(this.#current)) this.#say(step.take());
+    for (const step of this.#steps.slice(this.#current)) {
+      this.#say(step.take());
+      if (step.hasFailed) break;
+    }
     this.#current = this.#steps.length;
   }
 
@@ -55,28 +61,57 @@ interface Piece {
   isError: boolean;
 }
 
-export class StepText {
-  readonly #onPiece: (piece: Piece) => void;
-  readonly #onEnd: () => void;
-  #kept: Piece[] = [];
-  hasEnded = false;
+interface StepListeners {
+  onPiece: (piece: Piece) => void;
+  onEnd: () => void;
+  onChange: (change: Pick<BuildStep, "status" | "ms">) => void;
+}
 
-  constructor(onPiece: (piece: Piece) => void, onEnd: () => void) {
-    this.#onPiece = onPiece;
-    this.#onEnd = onEnd;
+export class StepText {
+  readonly #listeners: StepListeners;
+  #kept: Piece[] = [];
+  #begunAtMs: number | undefined;
+  #isCached = false;
+  hasEnded = false;
+  hasFailed = false;
+
+  constructor(listeners: StepListeners) {
+    this.#listeners = listeners;
+  }
+
+  begin(): void {
+    this.#begunAtMs = Date.now();
+    this.#listeners.onChange({ status: "started" });
   }
 
   write(text: string): void {
-    this.#onPiece({ text, isError: false });
+    this.#listeners.onPiece({ text, isError: false });
   }
 
   writeError(text: string): void {
-    this.#onPiece({ text, isError: true });
+    this.#listeners.onPiece({ text, isError: true });
+  }
+
+  useCache(): void {
+    this.#isCached = true;
+    this.write(" ---> Using cache\n");
   }
 
   end(): void {
     this.hasEnded = true;
-    this.#onEnd();
+    this.#finish(this.#isCached ? "cached" : "done");
+    this.#listeners.onEnd();
+  }
+
+  /** Its stage failed; if it was at work, by its fault. */
+  fail(): void {
+    this.hasFailed = this.#begunAtMs !== undefined;
+    this.#finish("failed");
+  }
+
+  #finish(status: BuildStep["status"]): void {
+    if (this.#begunAtMs !== undefined) this.#listeners.onChange({ status, ms: Date.now() - this.#begunAtMs });
+    this.#begunAtMs = undefined;
   }
 
   keep(piece: Piece): void {
