@@ -60,13 +60,14 @@ function buildRequest({ query, headers, version }: Call, context: BuildContext):
   };
 }
 
-/** `remote`, or a folder of this machine (`tsubo-context`, with its device and inode), else the body. */
+/** `remote`, or a folder of this machine, with its device and inode), else the body. */
 async function contextOf({ query, body }: Call): Promise<BuildContext> {
   const remote = query.text("remote");
   if (remote !== undefined && remote !== "") return { kind: "remote", url: remote };
   const folder = query.text(buildParameters.context);
   if (folder === undefined) return { kind: "archive", bytes: body.stream() };
-  if (!folder.startsWith("/")) throw new EngineError("invalid", `${buildParameters.context}: ${JSON.stringify(folder)} is no absolute path`);
+  if (!folder.startsWith("/"))
+    throw new EngineError("invalid", `${buildParameters.context}: ${JSON.stringify(folder)} is no absolute path`);
   let text = "";
   for await (const chunk of body.stream()) {
     text += Buffer.from(chunk).toString("latin1");
@@ -74,7 +75,13 @@ async function contextOf({ query, body }: Call): Promise<BuildContext> {
       throw new EngineError("tooLarge", `the Dockerfile is larger than ${MAX_TEXT_BYTES} bytes, the most that is read`);
   }
   const dockerfile = text === "" ? undefined : Buffer.from(text, "latin1").toString("utf8");
-  return { kind: "folder", path: folder, device: query.text(buildParameters.device) ?? "", inode: query.text(buildParameters.inode) ?? "", dockerfile };
+  return {
+    kind: "folder",
+    path: folder,
+    device: query.text(buildParameters.device) ?? "",
+    inode: query.text(buildParameters.inode) ?? "",
+    dockerfile,
+  };
 }
 
 /** The largest Dockerfile. */
