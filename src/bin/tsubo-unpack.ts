@@ -4,6 +4,7 @@ import type { CopyRequest as CopyFilesRequest } from "../engine/build/context/co
 import type { IndexRequest } from "../engine/build/context/index-archive.ts";
 import type { SelectRequest } from "../engine/build/context/select.ts";
 import { downloadBlob, type DownloadRequest } from "../engine/images/registry/download.ts";
+import type { IndexImagesRequest } from "../engine/images/archives/index-archive.ts";
 import { exchange, type ExchangeRequest } from "../engine/images/registry/exchange.ts";
 import { fetchFile, type FetchRequest } from "../engine/images/registry/fetch-file.ts";
 import type { AdoptRequest } from "../store/unpack/adopt-folders.ts";
@@ -53,6 +54,10 @@ serveJobs({
   copyFiles: async (payload, _progress, signal) => {
     const { copyFiles } = await import("../engine/build/context/copy-files.ts");
     return copyFiles(payload as CopyFilesRequest, signal);
+  },
+  indexImages: async (payload, _progress, signal) => {
+    const { indexImages } = await import("../engine/images/archives/index-archive.ts");
+    return indexImages(payload as IndexImagesRequest, signal);
   },
   adopt: async (payload) => {
     const { adoptFolders } = await import("../store/unpack/adopt-folders.ts");

@@ -7,7 +7,11 @@ import type { Answer, Output } from "./call.ts";
  * Docker's progress stream: one JSON object a line, ended by CRLF. What goes wrong before the first line gets a real status; after it, a
  * last line with `errorDetail` and `error` (docker-py and dockerode read errors only there).
  */
-export function progressAnswer(work: (progress: (line: ProgressLine) => void) => Promise<void>): Answer {
+export function progressAnswer(
+  work: (progress: (line: ProgressLine) => void) => Promise<void>,
+  /** Every error is told in the body, as by those calls of Docker that answer 200 in any case. */
+  { errorsInBody = false } = {},
+): Answer {
   return {
     kind: "stream",
     contentType: "application/json",
@@ -16,7 +20,7 @@ export function progressAnswer(work: (progress: (line: ProgressLine) => void) =>
       try {
         await work((line) => lines.add(line));
       } catch (error) {
-        if (!lines.used) throw error;
+        if (!lines.used && !errorsInBody) throw error;
         lines.addError(error);
       }
       await lines.end();

@@ -9,6 +9,7 @@ export interface LayerRow {
   /** Below `layers/`. */
   folder: string;
   bytes: number;
+  tarBytes: number | undefined;
 }
 
 export class LayerTable {
@@ -17,13 +18,14 @@ export class LayerTable {
 
   constructor(database: Database) {
     this.#database = database;
-    for (const row of database.sql.prepare("SELECT chain_id, parent, diff_id, folder, bytes FROM layers").all()) {
-      const { chain_id: chainId, parent, diff_id: diffId, folder, bytes } = row;
+    for (const row of database.sql.prepare("SELECT chain_id, parent, diff_id, folder, bytes, tar_bytes FROM layers").all()) {
+      const { chain_id: chainId, parent, diff_id: diffId, folder, bytes, tar_bytes: tarBytes } = row;
       this.#rows.set(String(chainId), {
         parent: typeof parent === "string" ? parent : undefined,
         diffId: String(diffId),
         folder: String(folder),
         bytes: Number(bytes),
+        tarBytes: tarBytes === null ? undefined : Number(tarBytes),
       });
     }
   }
@@ -61,10 +63,12 @@ export class LayerTable {
   /** Not yet durable. */
   add(layers: (FinishedLayer & { folder: string })[]): void {
     this.#database.write((sql) => {
-      const insert = sql.prepare("INSERT INTO layers (chain_id, parent, diff_id, folder, bytes) VALUES (?, ?, ?, ?, ?)");
-      for (const { chainId, parent, diffId, folder, bytes } of layers) insert.run(chainId, parent ?? null, diffId, folder, bytes);
+      const insert = sql.prepare("INSERT INTO layers (chain_id, parent, diff_id, folder, bytes, tar_bytes) VALUES (?, ?, ?, ?, ?, ?)");
+      for (const { chainId, parent, diffId, folder, bytes, tarBytes } of layers)
+        insert.run(chainId, parent ?? null, diffId, folder, bytes, tarBytes ?? null);
     });
-    for (const { chainId, parent, diffId, folder, bytes } of layers) this.#rows.set(chainId, { parent, diffId, folder, bytes });
+    for (const { chainId, parent, diffId, folder, bytes, tarBytes } of layers)
+      this.#rows.set(chainId, { parent, diffId, folder, bytes, tarBytes });
   }
 
   /** Takes out those that nothing sits on, topmost first. Answers those that went. Not yet durable. */

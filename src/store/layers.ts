@@ -32,7 +32,7 @@ export interface LayerDriver {
   commit(layers: FinishedLayer[]): Promise<void>;
 
   /** Bytes of the regular files in one layer, and the chain above which it sits. */
-  describe(chainId: string): { parent: string | undefined; diffId: string; bytes: number } | undefined;
+  describe(chainId: string): ({ parent: string | undefined } & LayerContent) | undefined;
 
   /**
    * Writes a layer's tar to the file at `target` (made, or emptied): the very bytes that its diffID is the digest of, or, with `gzip`,
@@ -116,6 +116,10 @@ export interface MountPlace {
 
 export interface LayerArchive {
   path: string;
+  /** The part of the file that is the archive; all of it by default. */
+  range?: { offset: number; sizeBytes: number } | undefined;
+  /** Digest of the archive as it stands there; checked when it is said. */
+  digest?: string | undefined;
   /** For messages: `unpacking layer 0123456789ab`. */
   what: string;
   /** Hears how many bytes of the archive are read. */
@@ -126,6 +130,8 @@ export interface LayerContent {
   diffId: string;
   /** Of all regular files. */
   bytes: number;
+  /** Of its tar; not known for layers of old. */
+  tarBytes?: number | undefined;
 }
 
 export interface FinishedLayer extends LayerContent {

@@ -17,7 +17,7 @@ import type { ChildPool } from "./child/pool.ts";
 import type { Database } from "./database.ts";
 import { groupedCalls } from "./grouped-calls.ts";
 import { LayerTable } from "./layer-table.ts";
-import type { FinishedLayer, LayerChange, LayerDriver, LayerParent, PackedLayer, StagedLayer } from "./layers.ts";
+import type { FinishedLayer, LayerChange, LayerContent, LayerDriver, LayerParent, PackedLayer, StagedLayer } from "./layers.ts";
 import { ensureMountPoints } from "./mount-points.ts";
 import { OverlayStagedLayer, recipeIn, type StagingPlace } from "./overlay-staged.ts";
 import type { ChangesRequest } from "./pack/list-changes.ts";
@@ -110,9 +110,9 @@ class OverlayDriver implements LayerDriver {
     return this.#table.find(chainId) !== undefined;
   }
 
-  describe(chainId: string): { parent: string | undefined; diffId: string; bytes: number } | undefined {
+  describe(chainId: string): ({ parent: string | undefined } & LayerContent) | undefined {
     const row = this.#table.find(chainId);
-    return row && { parent: row.parent, diffId: row.diffId, bytes: row.bytes };
+    return row && { parent: row.parent, diffId: row.diffId, bytes: row.bytes, tarBytes: row.tarBytes };
   }
 
   list(): string[] {

@@ -55,13 +55,13 @@ export class OverlayStagedLayer implements StagedLayer {
     return path.join(this.home, "work");
   }
 
-  async apply({ path: archivePath, what, progress }: LayerArchive, signal?: AbortSignal): Promise<LayerContent> {
-    const payload: UnpackRequest = { archivePath, folder: this.folder, recipe: recipeIn(this.home) };
+  async apply({ path: archivePath, range, digest, what, progress }: LayerArchive, signal?: AbortSignal): Promise<LayerContent> {
+    const payload: UnpackRequest = { archivePath, range, digest, folder: this.folder, recipe: recipeIn(this.home) };
     const job = { kind: "unpack", payload, what, heavy: true, progress: (value: unknown) => progress?.(Number(value)) };
     // What unpackLayer of the same build gives back.
-    const { diffId, bytes, implied } = (await this.#place.children.run(job, signal)) as UnpackResult;
+    const { diffId, bytes, tarBytes, implied } = (await this.#place.children.run(job, signal)) as UnpackResult;
     this.#implied = implied;
-    this.#content = { diffId, bytes };
+    this.#content = { diffId, bytes, tarBytes };
     return this.#content;
   }
 
@@ -121,7 +121,7 @@ export class OverlayStagedLayer implements StagedLayer {
     const payload: PackRequest = { folder, options };
     const result = await this.#place.children.run({ kind: "pack", payload, what: "finishing the layer", heavy: false }, signal);
     // What packLayer of the same build gives back.
-    const { diffId, bytes } = result as PackResult;
-    return { diffId, bytes };
+    const { diffId, bytes, tarBytes } = result as PackResult;
+    return { diffId, bytes, tarBytes };
   }
 }

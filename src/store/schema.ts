@@ -57,4 +57,7 @@ export const MIGRATIONS: readonly string[] = [
     payload TEXT NOT NULL
   ) STRICT;
   `,
+  `
+  ALTER TABLE layers ADD COLUMN tar_bytes INTEGER;   -- size of its tar; null for layers of old
+  `,
 ];

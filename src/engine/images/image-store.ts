@@ -72,6 +72,12 @@ export class ImageStore {
     return this.#references.get(reference);
   }
 
+  /** References with a tag of the repository with this full name, sorted. */
+  tagsOf(name: string): Reference[] {
+    const tagged = [...this.#references.keys()].filter((reference) => reference.startsWith(`${name}:`));
+    return tagged.sort().map(parseReference);
+  }
+
   /** References of an image, sorted as Docker sorts them. */
   referencesOf(id: string): Reference[] {
     return [...(this.#named.get(id) ?? [])].sort().map(parseReference);

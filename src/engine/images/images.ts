@@ -29,6 +29,15 @@ export interface Images {
   /** Makes an image of one layer from a root file system as a tar (plain, gzip, bzip2, xz or zstd). */
   import(request: ImportRequest, progress: (line: ProgressLine) => void, signal?: AbortSignal): Promise<Image>;
 
+  /**
+   * Images as one archive: an OCI layout that older engines read too. What cannot be saved is told before the first byte comes; who stops
+   * reading ends the work.
+   */
+  save(names: string[], options: { platform?: Platform | undefined }, signal?: AbortSignal): Promise<AsyncIterable<Uint8Array>>;
+
+  /** Makes images known that an archive holds: Docker's of any age, or an OCI layout; `progress` gets Docker's lines. */
+  load(request: LoadRequest, progress: (line: ProgressLine) => void, signal?: AbortSignal): Promise<void>;
+
   /** Asks a registry whether it lets these credentials in; `unauthorized` when it does not. */
   logIn(auth: RegistryAuth, signal?: AbortSignal): Promise<void>;
 
@@ -108,6 +117,15 @@ export interface RegistryAuth {
   serverAddress?: string | undefined;
   identityToken?: string | undefined;
   registryToken?: string | undefined;
+}
+
+export interface LoadRequest {
+  /** Compressed or not. */
+  archive: AsyncIterable<Uint8Array>;
+  /** Without the progress of layers. */
+  quiet: boolean;
+  /** Only images of this one. */
+  platform?: Platform | undefined;
 }
 
 export interface ImportRequest {

@@ -18,6 +18,8 @@ import { logIn } from "./log-in.ts";
 import { openLayerJobs, type LayerJobs } from "./layer-jobs.ts";
 import { pullImage } from "./pull.ts";
 import { removeImage } from "./remove.ts";
+import { loadImages } from "./load.ts";
+import { saveImages } from "./save.ts";
 import { tagImage } from "./tag.ts";
 
 /** What the verbs of images work with. */
@@ -112,6 +114,8 @@ export function openImages(options: ImagesOptions): Images {
     list: (listOptions) => listImages(store, listOptions),
     pull: (request, progress, signal) => pullImage(engine, request, progress, signal),
     import: (request, progress, signal) => importImage(engine, request, progress, signal),
+    load: (request, progress, signal = new AbortController().signal) => loadImages(engine, request, progress, signal),
+    save: (names, saveOptions, signal = new AbortController().signal) => saveImages(engine, names, saveOptions, signal),
     logIn: (auth, signal) => logIn(engine, auth, signal),
     tag: (nameOrId, repository, tag) => tagImage(engine, nameOrId, repository, tag),
     addSteps: (steps) => addSteps(engine, steps),

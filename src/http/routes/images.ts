@@ -1,6 +1,6 @@
-import { EngineError } from "../../base/errors.ts";
+import { EngineError, messageOf } from "../../base/errors.ts";
 import type { Images } from "../../engine/images/images.ts";
-import { parsePlatform, type Platform } from "../../engine/images/platform.ts";
+import { normalizePlatform, parsePlatform, type Platform } from "../../engine/images/platform.ts";
 import { type Answer, type Call, json, type Route } from "../call.ts";
 import { imageHistory, imageInspect, imageSummary } from "../image-shapes.ts";
 import { progressAnswer } from "../progress.ts";
@@ -12,8 +12,8 @@ export function imageRoutes(images: Images): Route[] {
   return [
     { method: "GET", path: "/images/json", operation: "ImageList", handle: (call) => list(images, call) },
     notYet("GET", "/images/search", "ImageSearch"),
-    notYet("GET", "/images/get", "ImageGetAll"),
-    notYet("GET", "/images/{name:.*}/get", "ImageGet"),
+    { method: "GET", path: "/images/get", operation: "ImageGetAll", handle: (call) => save(images, call, call.query.all("names")) },
+    { method: "GET", path: "/images/{name:.*}/get", operation: "ImageGet", handle: (call) => save(images, call, [call.name]) },
     {
       method: "GET",
       path: "/images/{name:.*}/history",
@@ -32,7 +32,7 @@ export function imageRoutes(images: Images): Route[] {
         return json(adaptImage(imageInspect(image, images.layersOf(image)), version));
       },
     },
-    notYet("POST", "/images/load", "ImageLoad"),
+    { method: "POST", path: "/images/load", operation: "ImageLoad", handle: (call) => load(images, call) },
     {
       method: "POST",
       path: "/images/create",
@@ -122,6 +122,40 @@ function addressOf(source: string): URL {
   if (!/^https?:\/\/./i.test(address) || !URL.canParse(address))
     throw new EngineError("invalid", `cannot import from ${JSON.stringify(source)}: give - for the request's body, or an http(s) URL`);
   return new URL(address);
+}
+
+function save(images: Images, { query, version, signal }: Call, names: string[]): Answer {
+  const platform = version < 1048 ? undefined : jsonPlatform(query.text("platform"));
+  return {
+    kind: "stream",
+    contentType: "application/x-tar",
+    async write(output) {
+      for await (const piece of await images.save(names, { platform }, signal)) await output.write(piece);
+    },
+  };
+}
+
+function load(images: Images, { query, version, body, signal }: Call): Answer {
+  const platform = version < 1048 ? undefined : jsonPlatform(query.text("platform"));
+  const request = { archive: body.stream(), quiet: query.flag("quiet"), platform };
+  return progressAnswer((progress) => images.load(request, progress, signal), { errorsInBody: true });
+}
+
+/** `{"os":"linux","architecture":"arm64","variant":"v8"}` */
+function jsonPlatform(text: string | undefined): Platform | undefined {
+  if (text === undefined) return undefined;
+  let platform: unknown;
+  try {
+    platform = JSON.parse(text);
+  } catch (error) {
+    throw new EngineError("invalid", `failed to parse platform: ${messageOf(error)}`);
+  }
+  // Looked at before use.
+  const { os, architecture, variant = "" } = (platform ?? {}) as Record<string, unknown>;
+  if (typeof os !== "string" || typeof architecture !== "string" || typeof variant !== "string") {
+    throw new EngineError("invalid", "both OS and Architecture must be provided");
+  }
+  return normalizePlatform({ os, architecture, variant });
 }
 
 async function tag(images: Images, { name, query }: Call): Promise<Answer> {

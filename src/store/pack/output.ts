@@ -6,11 +6,12 @@ import { constants, createGzip, type Gzip, type ZlibParams } from "node:zlib";
 import { createPipe } from "../../kernel/fifo.ts";
 import { writeAll } from "../../kernel/openat.ts";
 
-/** Where a tar goes: into a file, as it is or compressed. What is written there is hashed on the way. */
+/** Where a tar goes: into a file, as it is or compressed. What is compressed is hashed on the way. */
 export interface PackOutput {
   /** The piece may be overwritten when it resolves. */
   write: (piece: Buffer) => Promise<void>;
-  finish: () => Promise<{ digest: string; sizeBytes: number }>;
+  /** What was written; undefined: the tar itself. */
+  finish: () => Promise<{ digest: string; sizeBytes: number } | undefined>;
   /** Lets go of everything, whether it was finished or not. */
   close: () => void;
 }
@@ -24,15 +25,9 @@ export function openOutput(target: string, isGzip: boolean): PackOutput {
 }
 
 function plainOutput(fd: number, target: string): PackOutput {
-  const hash = createHash("sha256");
-  let sizeBytes = 0;
   return {
-    async write(piece) {
-      hash.update(piece);
-      writeAll(fd, piece, target);
-      sizeBytes += piece.length;
-    },
-    finish: async () => ({ digest: `sha256:${hash.digest("hex")}`, sizeBytes }),
+    write: async (piece) => writeAll(fd, piece, target),
+    finish: async () => undefined,
     close: () => closeSync(fd),
   };
 }
@@ -97,13 +92,20 @@ const INCOMPRESSIBLE_BITS = 7.85;
 
 /** By Node's zlib, which spends no time on what it could not make smaller. */
 function zlibOutput(fd: number, target: string): PackOutput {
-  const output = plainOutput(fd, target);
+  const hash = createHash("sha256");
+  let sizeBytes = 0;
   // It is one of the deflaters, which have `params`; its type leaves it out.
   const gzip = createGzip({ level: 1, chunkSize: BLOCK_BYTES }) as Gzip & ZlibParams;
   let level = 1;
   let failure: unknown;
   gzip.on("data", (bytes: Buffer) => {
-    output.write(bytes).catch((error: unknown) => (failure ??= error));
+    try {
+      writeAll(fd, bytes, target);
+      hash.update(bytes);
+      sizeBytes += bytes.length;
+    } catch (error) {
+      failure ??= error;
+    }
   });
   return {
     async write(piece) {
@@ -120,11 +122,11 @@ function zlibOutput(fd: number, target: string): PackOutput {
       gzip.end();
       await ended;
       if (failure !== undefined) throw failure;
-      return output.finish();
+      return { digest: `sha256:${hash.digest("hex")}`, sizeBytes };
     },
     close() {
       gzip.destroy();
-      output.close();
+      closeSync(fd);
     },
   };
 }

@@ -24,6 +24,7 @@ export interface PackResult {
   diffId: string;
   /** Of all regular files. */
   bytes: number;
+  tarBytes: number;
   /** Of the file that was written. */
   digest: string;
   sizeBytes: number;
@@ -38,9 +39,11 @@ export async function packLayer(request: PackRequest, signal: AbortSignal): Prom
   try {
     const hash = createHash("sha256");
     const counts: PackCounts = { bytes: 0 };
+    let tarBytes = 0;
     let turnBegan = performance.now();
     for (const piece of recipe === undefined ? packTree(root, options, counts) : replayRecipe(recipe, root)) {
       hash.update(piece);
+      tarBytes += piece.length;
       await output?.write(piece);
       if (performance.now() - turnBegan > TURN_MS) {
         await nextTurn();
@@ -49,7 +52,8 @@ export async function packLayer(request: PackRequest, signal: AbortSignal): Prom
       }
     }
     const diffId = `sha256:${hash.digest("hex")}`;
-    return { diffId, bytes: counts.bytes, ...((await output?.finish()) ?? { digest: diffId, sizeBytes: 0 }) };
+    const written = (await output?.finish()) ?? { digest: diffId, sizeBytes: tarBytes };
+    return { diffId, bytes: counts.bytes, tarBytes, ...written };
   } catch (error) {
     if (signal.aborted) throw signal.reason;
     const isFull = codeOf(error) === "ENOSPC" || codeOf(error) === "EDQUOT" || /no space left/i.test(messageOf(error));

@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
-import { createReadStream, existsSync, readSync } from "node:fs";
+import { existsSync, readSync } from "node:fs";
+import { Readable } from "node:stream";
 import { createGunzip, createZstdDecompress } from "node:zlib";
 
 import { EngineError, messageOf } from "../../base/errors.ts";
@@ -25,25 +26,39 @@ export function detectCompression(start: Uint8Array): Compression {
 }
 
 /** The same of an open file. */
-export function detectCompressionOf(fd: number): Compression {
+export function detectCompressionOf(fd: number, offset = 0): Compression {
   const start = Buffer.alloc(16);
-  return detectCompression(start.subarray(0, readSync(fd, start, 0, start.length, 0)));
+  return detectCompression(start.subarray(0, readSync(fd, start, 0, start.length, offset)));
 }
 
-/** The file's content, decompressed. A chunk is only valid until the next is asked for. `read` hears how far the file itself is read. */
-export async function* decompressed(fd: number, read: (bytes: number) => void): AsyncGenerator<Buffer> {
-  const compression = detectCompressionOf(fd);
+/** Part of a file. */
+export interface FileRange {
+  offset: number;
+  sizeBytes: number;
+}
+
+/**
+ * The content of a file, or of a part of it, decompressed. A chunk is only valid until the next is asked for. `read` hears each piece of the
+ * file itself, and how far it is read.
+ */
+export async function* decompressed(
+  fd: number,
+  read: (bytes: number, piece: Buffer) => void,
+  range: FileRange = { offset: 0, sizeBytes: Number.MAX_SAFE_INTEGER },
+): AsyncGenerator<Buffer> {
+  const compression = detectCompressionOf(fd, range.offset);
+  const pieces = fileChunks(fd, read, range);
   try {
     switch (compression) {
       case "none":
-        return yield* fileChunks(fd, read);
+        return yield* pieces;
       case "gzip":
-        return yield* native(openInflate(), fd, read) ?? counted(fd, read).pipe(createGunzip({ chunkSize: READ_BYTES }));
+        return yield* native(openInflate(), pieces) ?? streamOf(pieces).pipe(createGunzip({ chunkSize: READ_BYTES }));
       case "zstd":
-        return yield* native(openZstd(), fd, read) ?? counted(fd, read).pipe(createZstdDecompress({ chunkSize: READ_BYTES }));
+        return yield* native(openZstd(), pieces) ?? streamOf(pieces).pipe(createZstdDecompress({ chunkSize: READ_BYTES }));
       case "bzip2":
       case "xz":
-        return yield* external(compression, fd, read);
+        return yield* external(compression, pieces);
     }
   } catch (error) {
     if (error instanceof EngineError) throw error;
@@ -51,44 +66,47 @@ export async function* decompressed(fd: number, read: (bytes: number) => void): 
   }
 }
 
-function* fileChunks(fd: number, read: (bytes: number) => void): Generator<Buffer> {
+function* fileChunks(fd: number, read: (bytes: number, piece: Buffer) => void, { offset, sizeBytes }: FileRange): Generator<Buffer> {
   const buffer = Buffer.allocUnsafeSlow(READ_BYTES);
-  for (let position = 0; ;) {
-    const bytes = readSync(fd, buffer, 0, buffer.length, position);
+  for (let position = 0; position < sizeBytes;) {
+    const bytes = readSync(fd, buffer, 0, Math.min(buffer.length, sizeBytes - position), offset + position);
     if (bytes === 0) return;
     position += bytes;
-    read(position);
-    yield buffer.subarray(0, bytes);
+    const piece = buffer.subarray(0, bytes);
+    read(position, piece);
+    yield piece;
   }
 }
 
-function native(decompressor: Decompressor | undefined, fd: number, read: (bytes: number) => void): Generator<Buffer> | undefined {
-  return decompressor && pushAll(decompressor, fd, read);
+function native(decompressor: Decompressor | undefined, pieces: Iterable<Buffer>): Generator<Buffer> | undefined {
+  return decompressor && pushAll(decompressor, pieces);
 }
 
-function* pushAll(decompressor: Decompressor, fd: number, read: (bytes: number) => void): Generator<Buffer> {
+function* pushAll(decompressor: Decompressor, pieces: Iterable<Buffer>): Generator<Buffer> {
   try {
-    for (const chunk of fileChunks(fd, read)) yield* decompressor.push(chunk);
+    for (const piece of pieces) yield* decompressor.push(piece);
     decompressor.finish();
   } finally {
     decompressor.close();
   }
 }
 
-function counted(fd: number, read: (bytes: number) => void): NodeJS.ReadableStream {
-  const stream = createReadStream("", { fd, autoClose: false, start: 0, highWaterMark: READ_BYTES });
-  stream.on("data", () => read(stream.bytesRead));
-  return stream;
+/** Each piece is copied: a stream asks for the next before it has done with the last. */
+function streamOf(pieces: Iterable<Buffer>): Readable {
+  return Readable.from(copies(pieces), { objectMode: false, highWaterMark: READ_BYTES });
+}
+
+function* copies(pieces: Iterable<Buffer>): Generator<Buffer> {
+  for (const piece of pieces) yield Buffer.from(piece);
 }
 
 /** By the program of that name on the host; never one out of an image. */
-async function* external(program: "bzip2" | "xz", fd: number, read: (bytes: number) => void): AsyncGenerator<Buffer> {
+async function* external(program: "bzip2" | "xz", pieces: Iterable<Buffer>): AsyncGenerator<Buffer> {
   const file = ["/usr/bin", "/bin"].map((folder) => `${folder}/${program}`).find((candidate) => existsSync(candidate));
   if (file === undefined) {
     throw new EngineError("invalid", `the archive is packed with ${program}, and the program ${program} is not installed on this machine`);
   }
-  const child = spawn(file, ["-dc"], { stdio: [fd, "pipe", "pipe"], env: {} });
-  if (child.stdout === null || child.stderr === null) throw new Error(`${program} was started without pipes`);
+  const child = spawn(file, ["-dc"], { stdio: "pipe", env: {} });
   let complaint = "";
   child.stderr.on("data", (text: Buffer) => (complaint = (complaint + text.toString()).slice(0, 500)));
   const ended = new Promise<number | null>((resolve, reject) => {
@@ -96,15 +114,14 @@ async function* external(program: "bzip2" | "xz", fd: number, read: (bytes: numb
     child.once("close", resolve);
   });
   ended.catch(() => undefined);
+  // It says by itself what it did not like.
+  child.stdin.on("error", () => undefined);
+  streamOf(pieces)
+    .on("error", (error) => child.stdin.destroy(error))
+    .pipe(child.stdin);
   try {
-    let total = 0;
-    for await (const chunk of child.stdout) {
-      // A child's stdout gives Buffers as long as no encoding is set.
-      const bytes = chunk as Buffer;
-      total += bytes.length;
-      read(total);
-      yield bytes;
-    }
+    // A child's stdout gives Buffers as long as no encoding is set.
+    for await (const chunk of child.stdout) yield chunk as Buffer;
     const code = await ended;
     if (code !== 0) throw new Error(complaint.trim() || `${program} ended with status ${code}`);
   } finally {

@@ -8,7 +8,7 @@ import { SystemCallError } from "../../kernel/ffi.ts";
 import { RecipeWriter } from "../pack/recipe.ts";
 import { printable } from "./entry-path.ts";
 import { LayerWriter, type LayerLimits } from "./layer-writer.ts";
-import { decompressed } from "./decompress.ts";
+import { decompressed, type FileRange } from "./decompress.ts";
 import { TarReader, type TarTape } from "./tar-reader.ts";
 
 /**
@@ -18,6 +18,10 @@ import { TarReader, type TarTape } from "./tar-reader.ts";
  */
 export interface UnpackRequest {
   archivePath: string;
+  /** The part of the file that is the archive; all of it by default. */
+  range?: FileRange | undefined;
+  /** What the archive, as it stands in the file, has to be. */
+  digest?: string | undefined;
   folder: string;
   /** Where to write how the tar comes back (pack/recipe.ts). */
   recipe: string;
@@ -28,6 +32,8 @@ export interface UnpackResult {
   diffId: string;
   /** Of all regular files. */
   bytes: number;
+  /** Of the archive, decompressed. */
+  tarBytes: number;
   /** Folders that the layers below have to say more of: see adopt-folders.ts. */
   implied: string[];
 }
@@ -53,8 +59,8 @@ export async function unpackLayer(
   const writer = new LayerWriter(root, LIMITS);
   const recipe = new RecipeWriter(request.recipe);
   try {
-    const diffId = await unpackInto(writer, recipe, archive, progress, signal);
-    return { diffId, bytes: writer.bytes, implied: writer.implied };
+    const tar = await unpackInto(writer, recipe, { fd: archive, ...request }, progress, signal);
+    return { ...tar, bytes: writer.bytes, implied: writer.implied };
   } catch (error) {
     if (signal.aborted) throw signal.reason;
     throw describe(error, writer.current);
@@ -69,16 +75,25 @@ export async function unpackLayer(
 async function unpackInto(
   writer: LayerWriter,
   recipe: RecipeWriter,
-  archive: number,
+  archive: Archive,
   progress: (bytes: number) => void,
   signal: AbortSignal,
-): Promise<string> {
+): Promise<{ diffId: string; tarBytes: number }> {
   const reader = new TarReader(writer, tapeOf(writer, recipe));
   const hash = createHash("sha256");
-  for await (const chunk of inTurns(archive, progress, signal)) {
+  const packedHash = archive.digest === undefined ? undefined : createHash("sha256");
+  const read = (bytes: number, piece: Buffer): void => {
+    packedHash?.update(piece);
+    progress(bytes);
+  };
+  let tarBytes = 0;
+  for await (const chunk of inTurns(archive, read, signal)) {
+    tarBytes += chunk.length;
     hash.update(chunk);
     reader.push(chunk);
   }
+  const digest = packedHash && `sha256:${packedHash.digest("hex")}`;
+  if (digest !== archive.digest) throw new EngineError("invalid", `the archive is not ${archive.digest} but ${digest}`);
   reader.finish();
   writer.finish();
   if (writer.hasReplaced) {
@@ -86,15 +101,21 @@ async function unpackInto(
     for await (const chunk of inTurns(archive, () => undefined, signal)) recipe.bytes(chunk);
   }
   recipe.finish();
-  return `sha256:${hash.digest("hex")}`;
+  return { diffId: `sha256:${hash.digest("hex")}`, tarBytes };
+}
+
+interface Archive {
+  fd: number;
+  range?: FileRange | undefined;
+  digest?: string | undefined;
 }
 
 /** The archive's content, with a pause every few milliseconds. */
-async function* inTurns(archive: number, progress: (bytes: number) => void, signal: AbortSignal): AsyncGenerator<Buffer> {
-  const maxBytes = Math.max(RATIO_FREE_BYTES, fstatSync(archive).size * MAX_RATIO);
+async function* inTurns({ fd, range }: Archive, read: (bytes: number, piece: Buffer) => void, signal: AbortSignal): AsyncGenerator<Buffer> {
+  const maxBytes = Math.max(RATIO_FREE_BYTES, (range?.sizeBytes ?? fstatSync(fd).size) * MAX_RATIO);
   let bytes = 0;
   let turnBegan = performance.now();
-  for await (const chunk of decompressed(archive, progress)) {
+  for await (const chunk of decompressed(fd, read, range)) {
     bytes += chunk.length;
     if (bytes > maxBytes) throw new EngineError("invalid", `the archive swells to more than ${MAX_RATIO} times its size`);
     yield chunk;
