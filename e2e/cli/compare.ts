@@ -50,7 +50,7 @@ const NAMES: Readonly<Record<Program, string>> = { docker: "story-d", tsubo: "st
 
 async function outcome(daemon: TestDaemon, program: Program, line: string, env: Record<string, string> = {}): Promise<Output> {
   const { code, stdout, stderr } = await daemon.run(["sh", "-c", line], { env: { CLI: daemon.pathOf(program), ...env } });
-  return { code, stdout, stderr: inOneVoice(stderr) };
+  return { code, stdout: withoutTransfer(stdout), stderr: inOneVoice(stderr) };
 }
 
 function isSame(a: Output, b: Output): boolean {
@@ -63,6 +63,11 @@ function inOneVoice(text: string): string {
     .replaceAll(/^DEPRECATED: The legacy builder[^]*?\n\n/gm, "")
     .replaceAll(/\bdocker\b/g, "tsubo")
     .replaceAll(/Cannot connect to the .*(\n.*-H, TSUBO_HOST.*)?/g, "Cannot connect");
+}
+
+/** Our engine reads the context of a build where it lies; docker sends it. */
+function withoutTransfer(text: string): string {
+  return text.replaceAll(/^Sending build context to Docker daemon .*\r\r\n/gm, "");
 }
 
 function withoutIds(text: string): string {

@@ -19,8 +19,8 @@ export type BuildContext = {
   readonly remote?: string;
   /** The Dockerfile's path inside; the engine's default where it is empty. */
   readonly dockerfile: string;
-  /** The folder, where it is one as it stands, so that an engine on this machine can read it itself. */
-  readonly folder?: string;
+  /** The folder, for an engine on this machine to read itself, and the text of a Dockerfile that is not in it. */
+  readonly inPlace?: { readonly folder: string; readonly dockerfile?: Buffer };
 };
 
 const DOCKERFILE = "Dockerfile";
@@ -73,7 +73,7 @@ async function fromFolder(source: string, dockerfile: string): Promise<BuildCont
   const ignored = readIgnoreFile(folder, file);
   if (inside !== undefined && !inside.startsWith("../")) {
     const ignore = ignoring(ignored, [IGNORE_FILE, inside]);
-    return { archive: packFolder(folder, { ignore }), dockerfile: inside, folder };
+    return { archive: packFolder(folder, { ignore }), dockerfile: inside, inPlace: { folder } };
   }
   const content = file === undefined ? await readAll(process.stdin) : readFileSync(file);
   // Named for its content: the same Dockerfile is no change.
@@ -83,7 +83,10 @@ async function fromFolder(source: string, dockerfile: string): Promise<BuildCont
     [name, content],
     [IGNORE_FILE, ignoreFile],
   ]);
-  return { archive: packFolder(folder, { ignore: ignoring(ignored, [IGNORE_FILE]), instead }), dockerfile: name };
+  const archive = packFolder(folder, { ignore: ignoring(ignored, [IGNORE_FILE]), instead });
+  // An ignore file beside a Dockerfile elsewhere is not the engine's to see; an empty Dockerfile would be none.
+  const isOwn = content.length > 0 && (file === undefined || !existsSync(`${file}${IGNORE_FILE}`));
+  return { archive, dockerfile: name, ...(isOwn && { inPlace: { folder, dockerfile: content } }) };
 }
 
 /** The Dockerfile's real path: as it was named, from where we stand, or the usual one. */

@@ -1,16 +1,16 @@
-import { existsSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, rmSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { Readable } from "node:stream";
 import type { Call, Command } from "../command.ts";
 import { buildParameters, SECRETS_HEADER } from "../../api/build-request.ts";
 import { codeOf, messageOf } from "../../base/errors.ts";
-import { openContext } from "../build/context.ts";
+import { openContext, type BuildContext } from "../build/context.ts";
 import { encodeSecrets } from "../build/secrets.ts";
 import { followBuild, wantsView, type Followed } from "../build/follow.ts";
-import { watchTransfer } from "../build/transfer.ts";
+import { watchTransfer, type Transfer } from "../build/transfer.ts";
 import { allRegistryAuths } from "../engine/credentials.ts";
 import { proxyVariables } from "../engine/proxies.ts";
-import { CommandFailure } from "../failure.ts";
+import { CommandFailure, DaemonError } from "../failure.ts";
 import { buildFlags, buildQuery, ownFlags } from "../options/build-flags.ts";
 import { cut } from "../options/values.ts";
 import { print, writeAll } from "../output/print.ts";
@@ -41,32 +41,16 @@ export const command: Command = {
 
 /** Builds, and gives the image's id as far as the engine told it. */
 async function build(call: Call, source: string): Promise<string> {
-  const { client, config, flags } = call;
+  const { client, flags } = call;
   const isQuiet = flags.boolean("quiet") || flags.text("progress") === "quiet";
   const [transfers, steps]: [string[], string[]] = [[], []];
   const showTransfer = isQuiet ? (text: string) => void transfers.push(text) : print;
   const context = await openContext(source, flags.text("file"), showTransfer);
-  const secrets = encodeSecrets(flags.list("secret"));
-  const archive = context.archive && (flags.boolean("compress") ? compressed(context.archive) : context.archive);
   const live = wantsView(flags) && (await client.isTsubo());
   const transfer = watchTransfer("Sending build context to Docker daemon", showTransfer);
   const seen: Followed = { id: "", lastImage: "" };
   try {
-    const body = await client.request("POST", "/build", {
-      query: {
-        ...buildQuery(flags, proxyVariables({ client, config }, flags.list("build-arg"))),
-        dockerfile: context.dockerfile || undefined,
-        remote: context.remote,
-        [buildParameters.contexts]: namedContexts(flags.list("build-context")),
-        [buildParameters.progress]: live || undefined,
-      },
-      headers: {
-        "Content-Type": "application/x-tar",
-        "X-Registry-Config": allRegistryAuths(config),
-        ...(secrets !== undefined && { [SECRETS_HEADER]: secrets }),
-      },
-      ...(archive && { stream: transfer.pass(archive) }),
-    });
+    const body = await requestBuild(call, context, transfer, live);
     if (!isQuiet) {
       await followBuild(body, seen, { live });
       return seen.id;
@@ -75,7 +59,7 @@ async function build(call: Call, source: string): Promise<string> {
     print(steps.join(""));
     return steps.join("");
   } catch (error) {
-    if (archive !== undefined) transfer.finish();
+    transfer.finish();
     // What went before a failure is told after all.
     if (isQuiet) writeAll(2, Buffer.from([...transfers, ...steps].join("")));
     if (!flags.boolean("shell-on-failure") || seen.lastImage === "") throw error;
@@ -83,6 +67,43 @@ async function build(call: Call, source: string): Promise<string> {
     return await openShell(call, seen.lastImage, error);
   }
 }
+
+/** Has our engine on this machine read the context where it lies, and sends it to any other. */
+async function requestBuild({ client, config, flags }: Call, context: BuildContext, transfer: Transfer, live: boolean): Promise<Readable> {
+  const secrets = encodeSecrets(flags.list("secret"));
+  const query = {
+    ...buildQuery(flags, proxyVariables({ client, config }, flags.list("build-arg"))),
+    dockerfile: context.dockerfile || undefined,
+    remote: context.remote,
+    [buildParameters.contexts]: namedContexts(flags.list("build-context")),
+    [buildParameters.progress]: live || undefined,
+  };
+  const headers = { "X-Registry-Config": allRegistryAuths(config), ...(secrets !== undefined && { [SECRETS_HEADER]: secrets }) };
+  const { archive, inPlace } = context;
+  if (inPlace !== undefined && "socketPath" in client.host.address && (await client.isTsubo())) {
+    const { dev, ino } = statSync(inPlace.folder, { bigint: true });
+    const folder = {
+      [buildParameters.context]: inPlace.folder,
+      [buildParameters.device]: String(dev),
+      [buildParameters.inode]: String(ino),
+    };
+    try {
+      const stream = inPlace.dockerfile && Readable.from([inPlace.dockerfile]);
+      return await client.request("POST", "/build", { query: { ...query, ...folder }, headers, ...(stream && { stream }) });
+    } catch (error) {
+      // It stands elsewhere and sees another folder there.
+      if (!(error instanceof DaemonError && error.status === UNAVAILABLE)) throw error;
+    }
+  }
+  const sent = archive && transfer.pass(flags.boolean("compress") ? compressed(archive) : archive);
+  return client.request("POST", "/build", {
+    query,
+    headers: { ...headers, "Content-Type": "application/x-tar" },
+    ...(sent && { stream: sent }),
+  });
+}
+
+const UNAVAILABLE = 503;
 
 /** Folders are named from the root: the engine stands elsewhere. */
 function namedContexts(given: readonly string[]): string | undefined {
