@@ -111,7 +111,9 @@ async function openDaemon(config: DaemonConfig, log: Log): Promise<AsyncDisposab
     }),
   );
   const containers = await openContainers({ roots, log, settings, host, set, keeper, layers, images, networks, events });
-  const builds = opened.use(await openBuilds({ roots, log, layers, children, images, containers, serverVersion: SERVER_VERSION }));
+  const builds = opened.use(
+    await openBuilds({ database, roots, log, layers, children, images, containers, serverVersion: SERVER_VERSION }),
+  );
   const system = openSystem({
     settings,
     registries: config.registries,

@@ -25,6 +25,9 @@ export interface LayerDriver {
    */
   stageCopyOfWritable(containerId: string, options: { frozen: boolean }, signal?: AbortSignal): Promise<StagedLayer>;
 
+  /** A new layer with the same content as another (its uppermost layer alone), on top of `parent`. Files may be shared: neither is written to. */
+  stageSame(content: LayerParent, parent: LayerParent, signal?: AbortSignal): Promise<StagedLayer>;
+
   /**
    * Makes staged layers durable and known under their chainIDs, lowest first: one sync of the file system, then one transaction. A layer
    * that is known meanwhile stays as it is. Whoever staged them aborts them afterwards in any case: that throws away what was not taken.

@@ -147,6 +147,19 @@ class OverlayDriver implements LayerDriver {
     return layer;
   }
 
+  async stageSame(content: LayerParent, parent: LayerParent, signal?: AbortSignal): Promise<StagedLayer> {
+    const [folder] = this.#below(content);
+    const layer = await this.#stage(parent);
+    if (folder === undefined) return layer;
+    try {
+      await layer.share(folder, signal);
+      return layer;
+    } catch (error) {
+      await layer.abort();
+      throw error;
+    }
+  }
+
   async changesOf(containerId: string, signal?: AbortSignal): Promise<LayerChange[]> {
     const { home, upper, lower: below } = this.#writable(containerId);
     const target = path.join(home, `changes-${randomBytes(4).toString("hex")}`);

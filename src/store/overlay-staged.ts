@@ -84,6 +84,12 @@ export class OverlayStagedLayer implements StagedLayer {
     return path.join(this.home, "places");
   }
 
+  /** Takes the content of another layer, whose files it shares. */
+  async share(folder: string, signal?: AbortSignal): Promise<void> {
+    const payload: CopyRequest = { from: folder, to: this.folder, share: true };
+    await this.#place.children.run({ kind: "copy", payload, what: "sharing a layer's files", heavy: true }, signal);
+  }
+
   async mount(
     target: string,
     { mountPoints = false, further = [] }: { mountPoints?: boolean; further?: MountPlace[] } = {},

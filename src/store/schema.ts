@@ -60,4 +60,11 @@ export const MIGRATIONS: readonly string[] = [
   `
   ALTER TABLE layers ADD COLUMN tar_bytes INTEGER;   -- size of its tar; null for layers of old
   `,
+  `
+  CREATE TABLE operation_results (        -- what operations of builds came to: engine/build/graph/results.ts
+    key      TEXT PRIMARY KEY,
+    chain_id TEXT NOT NULL REFERENCES layers(chain_id) ON DELETE CASCADE
+  ) STRICT;
+  CREATE INDEX operation_results_by_layer ON operation_results(chain_id);
+  `,
 ];

@@ -3,6 +3,7 @@ import path from "node:path";
 
 import type { Log } from "../../base/log.ts";
 import type { ChildPool } from "../../store/child/pool.ts";
+import type { Database } from "../../store/database.ts";
 import type { LayerDriver } from "../../store/layers.ts";
 import { paths, type Roots } from "../../store/roots.ts";
 import type { Containers } from "../containers/containers.ts";
@@ -10,6 +11,7 @@ import type { Images } from "../images/images.ts";
 import type { Builds } from "./builds.ts";
 import { type CacheMounts, openCacheMounts } from "./cache-mounts.ts";
 import { buildClassic } from "./classic/build.ts";
+import { openResults, type Results } from "./graph/results.ts";
 
 /** What builds work with. */
 export interface BuildEngine {
@@ -21,13 +23,21 @@ export interface BuildEngine {
   containers: Containers;
   serverVersion: string;
   cacheMounts: CacheMounts;
+  results: Results;
   /** Steps under way, by their keys: another build with the same step waits for it instead of doing it too. */
   stepsUnderWay: Map<string, Promise<string | undefined>>;
 }
 
+export type BuildsOptions = Omit<BuildEngine, "stepsUnderWay" | "cacheMounts" | "results"> & { database: Database };
+
 /** Opens the builder; what builds of an earlier daemon left is thrown away first. */
-export async function openBuilds(options: Omit<BuildEngine, "stepsUnderWay" | "cacheMounts">): Promise<Builds> {
-  const engine: BuildEngine = { ...options, stepsUnderWay: new Map(), cacheMounts: openCacheMounts(options.roots) };
+export async function openBuilds(options: BuildsOptions): Promise<Builds> {
+  const engine: BuildEngine = {
+    ...options,
+    stepsUnderWay: new Map(),
+    cacheMounts: openCacheMounts(options.roots),
+    results: openResults(options.database, options.layers),
+  };
   await sweep(engine);
   const running = new Set<Promise<void>>();
   const closing = new AbortController();

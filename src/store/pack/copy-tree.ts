@@ -8,23 +8,24 @@ import { OPAQUE_ATTRIBUTE } from "../unpack/overlay-marks.ts";
 import { CAPABILITY, namesIn, openFileAt, openFolderAt, openRoot, pathOf, statusAt } from "./walk.ts";
 
 /**
- * Copies a tree into an empty folder, in a child: what a layer's tar would hold of it, and the marks of overlayfs. Hard links would be
- * quicker and would share whatever is later written to the files in place.
+ * Copies a tree into an empty folder, in a child: what a layer's tar would hold of it, and the marks of overlayfs. `share`: files are hard
+ * links, which is quicker, where nobody will write to them in place.
  */
 export interface CopyRequest {
   from: string;
   to: string;
+  share?: boolean;
 }
 
 const TURN_MS = 10;
 
-export async function copyTree({ from, to }: CopyRequest, signal: AbortSignal): Promise<void> {
+export async function copyTree({ from, to, share = false }: CopyRequest, signal: AbortSignal): Promise<void> {
   process.umask(0);
   const source = openRoot(from);
   const target = openRoot(to);
   let turnBegan = performance.now();
   try {
-    for (const _step of copyFolder(source, target, "", { root: target, links: new Map() })) {
+    for (const _step of copyFolder(source, target, "", { root: target, links: new Map(), share })) {
       if (performance.now() - turnBegan < TURN_MS) continue;
       await nextTurn();
       signal.throwIfAborted();
@@ -42,6 +43,7 @@ interface Copying {
   root: number;
   /** The first name of files with several, by inode. */
   links: Map<bigint, string>;
+  share: boolean;
 }
 
 function* copyFolder(source: number, target: number, prefix: string, copying: Copying): Generator<void> {
@@ -52,6 +54,10 @@ function* copyFolder(source: number, target: number, prefix: string, copying: Co
     yield;
     if (status.isDirectory()) {
       yield* copyDirectory(source, target, leaf, name, copying);
+      continue;
+    }
+    if (copying.share && status.isFile()) {
+      at.linkAt(source, leaf, target, leaf);
       continue;
     }
     const known = copying.links.get(status.ino);

@@ -12,6 +12,7 @@ import { parseDockerfile } from "../dockerfile/parse.ts";
 import { stageAbove } from "../dockerfile/stages.ts";
 import type { Dockerfile } from "../dockerfile/syntax.ts";
 import { BuildRun } from "../graph/build-run.ts";
+import { type SolveOptions, Solver } from "../graph/solver.ts";
 import type { BuildEngine } from "../open-builds.ts";
 import { BuildArgs } from "./build-args.ts";
 import { Committer } from "./committer.ts";
@@ -26,6 +27,7 @@ import { type StepText, Transcript } from "./transcript.ts";
 export interface ClassicBuild {
   engine: BuildEngine;
   run: BuildRun;
+  solver: Solver;
   request: BuildRequest;
   dockerfile: Dockerfile;
   args: BuildArgs;
@@ -33,6 +35,8 @@ export interface ClassicBuild {
   transcript: Transcript;
   committer: Committer;
   stages: PlannedStage[];
+  /** With `--no-cache` nothing that is there is taken. */
+  solveOptions: SolveOptions;
   contextSource(): TreeSource;
   /** The tree that `--from` names: a stage of this build, or an image. */
   treeOf(step: Step, from: string): Promise<LayerParent>;
@@ -61,13 +65,15 @@ export async function buildClassic(engine: BuildEngine, request: BuildRequest, o
   const build: ClassicBuild = {
     engine,
     run,
+    solver: new Solver(run),
     request,
     dockerfile,
     args,
     pin,
     transcript,
-    committer: new Committer(engine.layers, engine.images),
+    committer: new Committer(engine),
     stages: planStages(dockerfile, request),
+    solveOptions: { ignoreResults: request.noCache },
     contextSource: () => source,
     treeOf: (step, from) => treeOf(build, step, from),
     checkSignal: (word) => void parseSignal(word),
@@ -136,6 +142,6 @@ async function treeOf(build: ClassicBuild, step: Step, from: string): Promise<La
   const stages = build.stages.map(({ stage }) => stage);
   const earlier = stageAbove(stages, step.stage.index, from);
   const planned = earlier === undefined ? undefined : build.stages[earlier.index];
-  if (planned !== undefined) return (await planned.state).layer;
+  if (planned !== undefined) return (await build.solver.solve((await planned.state).files)).layer;
   return (await findBase(build, from, undefined)).chainId;
 }

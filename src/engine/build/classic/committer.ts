@@ -1,10 +1,13 @@
 import type { FinishedLayer, LayerDriver } from "../../../store/layers.ts";
 import type { Images, StepImage } from "../../images/images.ts";
+import type { Results } from "../graph/results.ts";
 
 /** A step that is done and has to become durable. */
 export interface DoneStep {
   image: StepImage;
   layer: FinishedLayer | undefined;
+  /** What the layer is to be found by from then on. */
+  keys: string[];
   /** Hears whether it became so. */
   onDone: (isDone: boolean) => void;
 }
@@ -13,13 +16,15 @@ export interface DoneStep {
 export class Committer {
   readonly #layers: LayerDriver;
   readonly #images: Images;
+  readonly #results: Results;
   #waiting: DoneStep[] = [];
   #working: Promise<void> | undefined;
   #failure: unknown;
 
-  constructor(layers: LayerDriver, images: Images) {
+  constructor({ layers, images, results }: { layers: LayerDriver; images: Images; results: Results }) {
     this.#layers = layers;
     this.#images = images;
+    this.#results = results;
   }
 
   add(step: DoneStep): void {
@@ -41,6 +46,7 @@ export class Committer {
         if (this.#failure === undefined) {
           const layers = steps.flatMap(({ layer }) => (layer === undefined ? [] : [layer]));
           if (layers.length > 0) await this.#layers.commit(layers);
+          for (const { layer, keys } of steps) if (layer !== undefined) this.#results.add(keys, layer.chainId);
           await this.#images.addSteps(steps.map(({ image }) => image));
           isDone = true;
         }

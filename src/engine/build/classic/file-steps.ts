@@ -3,14 +3,13 @@ import path from "node:path";
 import { EngineError, messageOf } from "../../../base/errors.ts";
 import { newId } from "../../../base/ids.ts";
 import type { AddInstruction, CopyInstruction, WorkdirInstruction } from "../dockerfile/syntax.ts";
-import type { CopyRequest } from "../context/copy-files.ts";
 import { parseModeChange } from "../context/file-mode.ts";
 import { joinSums } from "../context/sums.ts";
 import type { TreeSource } from "../context/tree-source.ts";
 import type { ContainerDefaults } from "../../images/image-config.ts";
+import { type FileOperation, sourceVertex, Vertex } from "../graph/operation.ts";
 import { expandOne, workdirOf } from "./config-steps.ts";
 import { findSources } from "./copy-sources.ts";
-import { ownerOf } from "./owner.ts";
 import { cachedStep, type Step, type StepResult } from "./steps.ts";
 import { shellOf, type StageState } from "./stage-state.ts";
 
@@ -26,15 +25,10 @@ export function workdirStep(step: Step, instruction: WorkdirInstruction): Promis
     const containerId = newId();
     containerConfig.Hostname = containerId.slice(0, 12);
     text.write(` ---> Running in ${containerConfig.Hostname}\n`);
-    const layer = await copyInto(step, {
-      destination: `${folder}/`,
-      copies: [],
-      owner: { user: 0, group: 0 },
-      mode: undefined,
-      isLinked: false,
-    });
+    const vertex = new Vertex({ ...NO_COPIES, base: state.files, destination: `${folder}/` });
+    const solved = await build.solver.solve(vertex, build.solveOptions);
     build.sayRemoved(text, containerId);
-    return { containerId, layer };
+    return { containerId, files: { vertex, solved } };
   });
 }
 
@@ -71,16 +65,18 @@ async function copyFrom(step: Step, instruction: CopyInstruction | AddInstructio
   const hash = sums.length === 1 ? sum : joinSums("multi", sums);
   const comment = `#(nop) ${command} ${chown === undefined ? "" : `--chown=${chown} `}${hash} in ${destination} `;
   const containerConfig: ContainerDefaults = { ...state.config, Cmd: [...shellOf(state.config), comment] };
-  const work = async (): Promise<StepResult> => ({
-    containerId: undefined,
-    layer: await copyInto(step, {
-      destination: absolute(state, destination),
-      copies,
-      owner: chown === undefined ? { user: 0, group: 0 } : (root) => ownerOf(root, chown),
-      mode,
-      isLinked: instruction.link,
-    }),
-  });
+  const work = async (): Promise<StepResult> => {
+    const copy: Omit<FileOperation, "base"> = { kind: "file", copies, sums, destination: absolute(state, destination), owner: chown, mode };
+    const vertex = instruction.link
+      ? new Vertex({
+          kind: "merge",
+          base: state.files,
+          upper: new Vertex({ ...copy, base: sourceVertex(step.build.engine.layers, undefined) }),
+        })
+      : new Vertex({ ...copy, base: state.files });
+    const solved = await step.build.solver.solve(vertex, step.build.solveOptions);
+    return { containerId: undefined, files: { vertex, solved } };
+  };
   return cachedStep(step, containerConfig, state.config, work, furtherKeys(instruction, chmod));
 }
 
@@ -95,20 +91,8 @@ function furtherKeys(instruction: CopyInstruction | AddInstruction, chmod: strin
   return Object.entries(flags).flatMap(([name, value]) => (value === undefined || value === false ? [] : [`${name}=${value}`]));
 }
 
-type CopyWanted = Pick<CopyRequest, "destination" | "copies" | "mode" | "isLinked"> & {
-  owner: CopyRequest["owner"] | ((root: string) => CopyRequest["owner"]);
-};
-
-async function copyInto({ build, state }: Step, wanted: CopyWanted): Promise<StepResult["layer"]> {
-  const { run } = build;
-  return run.slots.run(run.signal, () =>
-    run.change(state.layer, async (root) => {
-      const owner = typeof wanted.owner === "function" ? wanted.owner(root) : wanted.owner;
-      const request: CopyRequest = { ...wanted, owner, root, spoolPath: run.filePath(), nowSeconds: Math.trunc(Date.now() / 1000) };
-      await build.run.child("copyFiles", request, "copying files");
-    }),
-  );
-}
+/** A folder made, and nothing copied. */
+const NO_COPIES = { kind: "file", copies: [], sums: [], owner: undefined, mode: undefined } as const satisfies Partial<FileOperation>;
 
 /** Absolute, with the slash at its end that it was written with; `.` means a folder, too. */
 function absolute(state: StageState, destination: string): string {

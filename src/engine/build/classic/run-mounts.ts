@@ -11,29 +11,24 @@ import { resolveInTree } from "../context/tree.ts";
 import type { TreeSource } from "../context/tree-source.ts";
 import { type Mount, parseMount } from "../dockerfile/mount.ts";
 import type { RunInstruction } from "../dockerfile/syntax.ts";
+import type { ExecMounts, PreparedMounts } from "../graph/operation.ts";
 import { expandOne } from "./config-steps.ts";
 import type { Step } from "./steps.ts";
 
-/** The mounts of one RUN: what they are known by, and how they are made. */
-export interface RunMounts {
-  /** What counts for the cache: all but the content of secrets, agents and caches. */
-  keys: string[];
-  /** Makes them. They are there until `stack` is disposed. */
-  prepare(stack: AsyncDisposableStack): Promise<PreparedMounts>;
-}
-
-export interface PreparedMounts {
-  mounts: OciMount[];
-  /** Where they go and nothing is. */
-  places: MountPlace[];
-  /** Variables that hold secrets. */
-  env: string[];
-}
-
-export async function planMounts(step: Step, instruction: RunInstruction): Promise<RunMounts> {
-  const mounts = instruction.mounts.map((flag) => parseMount(flag, (word) => expandOne(step, word)));
-  const planned: PlannedMount[] = [];
-  for (const mount of mounts) planned.push(await planMount(step, mount));
+/** The mounts of one RUN. A heredoc that begins with `#!` is one, too: a program, read-only. */
+export async function planMounts(
+  step: Step,
+  instruction: RunInstruction,
+  script: { path: string; content: string } | undefined,
+): Promise<ExecMounts> {
+  const planned: PlannedMount[] = script === undefined ? [] : [planScript(step, script)];
+  for (const flag of instruction.mounts)
+    planned.push(
+      await planMount(
+        step,
+        parseMount(flag, (word) => expandOne(step, word)),
+      ),
+    );
   return {
     keys: planned.map(({ key }) => key),
     async prepare(stack) {
@@ -45,6 +40,19 @@ export async function planMounts(step: Step, instruction: RunInstruction): Promi
       }
       made.places = await findPlaces(step, made.mounts);
       return made;
+    },
+  };
+}
+
+function planScript({ build }: Step, { path: target, content }: { path: string; content: string }): PlannedMount {
+  return {
+    key: JSON.stringify(["script", target, content]),
+    async make(stack) {
+      const file = build.run.filePath();
+      stack.defer(() => build.run.discard(file));
+      await writeFile(file, content, { flag: "wx", mode: 0o755 });
+      await chmod(file, 0o755);
+      return { mount: bind(target, file, true) };
     },
   };
 }
@@ -129,7 +137,6 @@ async function copyTo(step: Step, source: TreeSource, items: Selected["items"], 
     destination: isFolder ? "/content/" : "/content/file",
     owner: { user: 0, group: 0 },
     mode: undefined,
-    isLinked: false,
     spoolPath: step.build.run.filePath(),
     nowSeconds: 0,
   };
@@ -167,7 +174,6 @@ async function fillCache(step: Step, mount: Mount, folder: string): Promise<void
       destination: "/",
       owner: { user: mount.uid ?? 0, group: mount.gid ?? 0 },
       mode: undefined,
-      isLinked: false,
       spoolPath: build.run.filePath(),
       nowSeconds: 0,
     };
@@ -250,7 +256,7 @@ async function findPlaces(step: Step, mounts: OciMount[]): Promise<MountPlace[]>
   if (wanted.length === 0) return [];
   const isFolder = await Promise.all(wanted.map(async ({ source, type }) => type !== "bind" || (await stat(source)).isDirectory()));
   await using reading = new AsyncDisposableStack();
-  const tree = new FolderTree(await step.build.run.openReadOnly(step.state.layer, reading));
+  const tree = new FolderTree(await step.build.run.openReadOnly((await step.build.solver.solve(step.state.files)).layer, reading));
   try {
     return wanted.flatMap(({ destination }, index) => {
       const place = resolveInTree(tree, Buffer.from(destination.slice(1), "utf8").toString("latin1"));

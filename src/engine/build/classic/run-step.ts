@@ -1,12 +1,12 @@
-import { chmod, writeFile } from "node:fs/promises";
+import { StringDecoder } from "node:string_decoder";
 
 import { EngineError } from "../../../base/errors.ts";
-import { newId } from "../../../base/ids.ts";
-import type { OciMount } from "../../containers/oci-mounts.ts";
+import { newId, shortId } from "../../../base/ids.ts";
 import type { ContainerDefaults } from "../../images/image-config.ts";
 import { StepFailedError } from "../builds.ts";
 import { scriptOf } from "../dockerfile/run.ts";
 import type { RunInstruction } from "../dockerfile/syntax.ts";
+import { Vertex } from "../graph/operation.ts";
 import { planMounts } from "./run-mounts.ts";
 import { cachedStep, type Step, type StepResult } from "./steps.ts";
 import { shellOf, type StageState } from "./stage-state.ts";
@@ -25,83 +25,58 @@ export async function runStep(step: Step, instruction: RunInstruction): Promise<
   const shown = values.length === 0 ? words : [`|${counted.length}`, ...counted, ...words];
   const containerConfig: ContainerDefaults = { ...config, Cmd: shown, Entrypoint: null };
 
-  const mounts = await planMounts(step, instruction);
-  const { hostConfig, keys } = isolationOf(step, instruction);
+  const mounts = await planMounts(step, instruction, script.form === "file" ? script : undefined);
+  const hostConfig = isolationOf(step, instruction);
   const work = async (): Promise<StepResult> => {
     const containerId = newId();
-    text.write(` ---> Running in ${containerId.slice(0, 12)}\n`);
-    const { run } = build;
-    await using stack = new AsyncDisposableStack();
-    const prepared = await mounts.prepare(stack);
-    if (script.form === "file") prepared.mounts.push(await scriptMount(step, script, stack));
-    const staged = await run.stage(state.layer);
-    const { exitCode } = await run.slots.run(run.signal, () =>
-      run.engine.containers.runStep(
-        {
-          id: containerId,
-          config: {
-            Cmd: words,
-            // As Docker: not the image's entrypoint, and no health check.
-            Entrypoint: [],
-            Env: [...(config.Env ?? []), ...values.map((one) => one.text), ...prepared.env],
-            User: config.User ?? "",
-            WorkingDir: config.WorkingDir ?? "",
-            Labels: config.Labels ?? {},
-            AttachStdout: true,
-            AttachStderr: true,
-          },
-          hostConfig,
-          root: {
-            mount: (target) => staged.mount(target, { mountPoints: true, further: prepared.places }),
-            unmount: () => staged.unmount(),
-          },
-          extraMounts: prepared.mounts,
-          onOutput: (stream, bytes) => (stream === "stdout" ? text.write(bytes.toString("utf8")) : text.writeError(bytes.toString("utf8"))),
-        },
-        run.signal,
-      ),
-    );
-    if (exitCode !== 0) {
-      if (build.request.removal === "always") build.sayRemoved(text, containerId);
-      throw new StepFailedError(`The command '${words.join(" ")}' returned a non-zero code: ${exitCode}`, exitCode);
+    text.write(` ---> Running in ${shortId(containerId)}\n`);
+    const decoders = { stdout: new StringDecoder("utf8"), stderr: new StringDecoder("utf8") };
+    const vertex = new Vertex({
+      kind: "exec",
+      base: state.files,
+      words,
+      env: [...(config.Env ?? []), ...counted],
+      uncountedEnv: values.map((one) => one.text).filter((one) => !counted.includes(one)),
+      user: config.User ?? "",
+      workingDir: config.WorkingDir ?? "",
+      labels: config.Labels ?? {},
+      hostConfig,
+      mounts,
+      containerId,
+      onOutput: (stream, bytes) => {
+        const written = decoders[stream].write(bytes);
+        if (stream === "stdout") text.write(written);
+        else text.writeError(written);
+      },
+    });
+    try {
+      // The step was looked for already, by the classic rules: what they do not find runs.
+      const solved = await build.solver.solve(vertex, { ignoreResults: true });
+      build.sayRemoved(text, containerId);
+      return { containerId, files: { vertex, solved } };
+    } catch (error) {
+      if (error instanceof StepFailedError && build.request.removal === "always") build.sayRemoved(text, containerId);
+      throw error;
     }
-    const content = await staged.finish(run.signal);
-    build.sayRemoved(text, containerId);
-    return { containerId, layer: { staged, content } };
   };
-  return cachedStep(step, containerConfig, config, work, [...mounts.keys, ...keys, ...(script.form === "file" ? [script.content] : [])]);
+  return cachedStep(step, containerConfig, config, work, [...mounts.keys, instruction.network ?? "", instruction.security ?? ""]);
 }
 
 /** `--network` and `--security`: what the client has not allowed is refused. */
-function isolationOf({ build }: Step, { network, security }: RunInstruction): { hostConfig: Record<string, unknown>; keys: string[] } {
+function isolationOf({ build }: Step, { network, security }: RunInstruction): Record<string, unknown> {
   const { request } = build;
   const check = (entitlement: string): void => {
-    if (!request.allowed.has(entitlement)) {
-      throw new EngineError(
-        "forbidden",
-        `${entitlement} is not allowed: a RUN asks for it, and the build was not started with --allow ${entitlement}`,
-      );
-    }
+    if (request.allowed.has(entitlement)) return;
+    throw new EngineError(
+      "forbidden",
+      `${entitlement} is not allowed: a RUN asks for it, and the build was not started with --allow ${entitlement}`,
+    );
   };
   if (network === "host" && request.hostConfig["NetworkMode"] !== "host") check("network.host");
   if (security === "insecure") check("security.insecure");
   return {
-    hostConfig: {
-      ...request.hostConfig,
-      ...(network === undefined || network === "default" ? {} : { NetworkMode: network }),
-      ...(security === "insecure" ? { Privileged: true } : {}),
-    },
-    keys: [network === "default" ? undefined : network, security === "sandbox" ? undefined : security]
-      .map((one) => one ?? "")
-      .filter((one) => one !== ""),
+    ...request.hostConfig,
+    ...(network === undefined || network === "default" ? {} : { NetworkMode: network }),
+    ...(security === "insecure" ? { Privileged: true } : {}),
   };
-}
-
-/** A heredoc that begins with `#!` is a program of its own. */
-async function scriptMount({ build }: Step, script: { path: string; content: string }, stack: AsyncDisposableStack): Promise<OciMount> {
-  const file = build.run.filePath();
-  stack.defer(() => build.run.discard(file));
-  await writeFile(file, script.content, { flag: "wx", mode: 0o755 });
-  await chmod(file, 0o755);
-  return { destination: script.path, type: "bind", source: file, options: ["rbind", "rprivate", "ro"] };
 }

@@ -1,5 +1,5 @@
 import type { HistoryEntry, ContainerDefaults } from "../../images/image-config.ts";
-import type { LayerParent } from "../../../store/layers.ts";
+import type { Vertex } from "../graph/operation.ts";
 import type { StageArgs } from "./build-args.ts";
 
 /** A stage between two steps: the image it is so far, and what the next step needs to know. A step gives a new one. */
@@ -13,8 +13,9 @@ export interface StageState {
   variant: string | undefined;
   history: HistoryEntry[];
   diffIds: string[];
-  /** Top layer, committed or not. */
-  layer: LayerParent;
+  /** Its files. */
+  files: Vertex;
+  /** The chainID of its files. */
   chainId: string | undefined;
   /** A step was not found in the cache, so none that follows will be. */
   isPastCache: boolean;

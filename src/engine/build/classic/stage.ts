@@ -4,6 +4,7 @@ import { hostPlatform, parsePlatform } from "../../images/platform.ts";
 import { expandWord } from "../dockerfile/expand.ts";
 import { parseInstruction } from "../dockerfile/parse.ts";
 import type { Instruction } from "../dockerfile/syntax.ts";
+import { sourceVertex } from "../graph/operation.ts";
 import type { ClassicBuild } from "./build.ts";
 import * as config from "./config-steps.ts";
 import { copyStep, workdirStep } from "./file-steps.ts";
@@ -65,7 +66,7 @@ async function stateOf(build: ClassicBuild, platformWord: string | undefined, na
   const fresh = { author: "", isPastCache: false, cmdWasSet: false, args };
   if (name === "scratch") {
     const { os, architecture, variant } = platform ?? hostPlatform();
-    const empty = { imageId: "", history: [], diffIds: [], layer: undefined, chainId: undefined };
+    const empty = { imageId: "", history: [], diffIds: [], files: sourceVertex(build.engine.layers, undefined), chainId: undefined };
     return { ...fresh, ...empty, os, architecture, variant, config: { Env: withPath([]) } };
   }
   const image = await findBase(build, name, platform);
@@ -79,7 +80,7 @@ async function stateOf(build: ClassicBuild, platformWord: string | undefined, na
     variant: image.config.variant,
     history: image.config.history ?? [],
     diffIds: image.config.rootfs.diff_ids,
-    layer: image.chainId,
+    files: sourceVertex(build.engine.layers, image.chainId),
     chainId: image.chainId,
   };
 }

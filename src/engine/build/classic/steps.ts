@@ -4,10 +4,11 @@ import { newId } from "../../../base/ids.ts";
 import { formatTime, nowNs } from "../../../base/time.ts";
 import { encodeJson } from "../../../api/json.ts";
 import { digestOf } from "../../../store/blobs.ts";
-import type { LayerContent, StagedLayer } from "../../../store/layers.ts";
 import type { ContainerDefaults } from "../../images/image-config.ts";
 import { chainIdsOf } from "../../images/image-store.ts";
 import type { Stage } from "../dockerfile/syntax.ts";
+import { sourceVertex, type Vertex } from "../graph/operation.ts";
+import type { Solved } from "../graph/solver.ts";
 import { configMembers, stepImageJson } from "./image-json.ts";
 import type { StageState } from "./stage-state.ts";
 import { shellOf } from "./stage-state.ts";
@@ -24,10 +25,10 @@ export interface Step {
   escape: "\\" | "`";
 }
 
-/** What a step makes beside the config: the layer, or nothing. */
+/** What a step makes beside the config: files, or nothing. */
 export interface StepResult {
   containerId: string | undefined;
-  layer: { staged: StagedLayer; content: LayerContent } | undefined;
+  files: { vertex: Vertex; solved: Solved } | undefined;
 }
 
 /**
@@ -50,7 +51,9 @@ export async function cachedStep(
       text.useCache();
       build.pin.hold(known.id);
       for (const chainId of chainIdsOf(known.config.rootfs.diff_ids)) build.pin.hold(chainId);
-      return { ...state, config: next, imageId: known.id, history: known.config.history ?? [], ...layersOf(known.config.rootfs.diff_ids) };
+      const files = sourceVertex(build.engine.layers, known.chainId);
+      const { history = [], rootfs } = known.config;
+      return { ...state, config: next, imageId: known.id, history, diffIds: rootfs.diff_ids, chainId: known.chainId, files };
     }
     const other = looksUp ? build.engine.stepsUnderWay.get(key) : undefined;
     if (other === undefined) break;
@@ -76,27 +79,26 @@ function makeImage(
   key: string,
   containerConfig: ContainerDefaults,
   next: ContainerDefaults,
-  { containerId, layer }: StepResult,
+  { containerId, files }: StepResult,
   settle: (id: string | undefined) => void,
 ): StageState {
   const created = formatTime(nowNs());
-  const facts = { containerConfig, containerId, diffId: layer?.content.diffId, created, serverVersion: build.engine.serverVersion };
-  const { bytes, history } = stepImageJson({ ...state, config: next }, facts);
+  const diffId = files?.solved.diffIds.at(-1);
+  const { bytes, history } = stepImageJson(
+    { ...state, config: next },
+    { containerConfig, containerId, diffId, created, serverVersion: build.engine.serverVersion },
+  );
   const imageId = digestOf(bytes);
-  const diffIds = layer === undefined ? state.diffIds : [...state.diffIds, layer.content.diffId];
-  const chainId = layer === undefined ? state.chainId : chainIdsOf(diffIds).at(-1);
+  const { diffIds, chainId } = files?.solved ?? state;
   build.pin.hold(imageId);
   if (chainId !== undefined) build.pin.hold(chainId);
-  const image = { configBytes: bytes, parent: state.imageId === "" ? undefined : state.imageId, key };
-  const finished =
-    layer === undefined || chainId === undefined ? undefined : { ...layer.content, staged: layer.staged, chainId, parent: state.chainId };
-  build.committer.add({ image, layer: finished, onDone: (isDone) => settle(isDone ? imageId : undefined) });
-  return { ...state, config: next, imageId, history, diffIds, chainId, layer: layer?.staged ?? state.layer, isPastCache: true };
-}
-
-function layersOf(diffIds: string[]): Pick<StageState, "diffIds" | "chainId" | "layer"> {
-  const chainId = chainIdsOf(diffIds).at(-1);
-  return { diffIds, chainId, layer: chainId };
+  build.committer.add({
+    image: { configBytes: bytes, parent: state.imageId === "" ? undefined : state.imageId, key },
+    layer: files?.solved.made,
+    keys: files?.solved.keys ?? [],
+    onDone: (isDone) => settle(isDone ? imageId : undefined),
+  });
+  return { ...state, config: next, imageId, history, diffIds, chainId, files: files?.vertex ?? state.files, isPastCache: true };
 }
 
 /** What a step does to its parent, as a digest: the parent, what Docker compares of the container's config, and what Docker's has not. */
@@ -115,6 +117,6 @@ export function metadataStep(step: Step, comment: string[], next: ContainerDefau
     containerConfig.Hostname = containerId.slice(0, 12);
     step.text.write(` ---> Running in ${containerConfig.Hostname}\n`);
     step.build.sayRemoved(step.text, containerId);
-    return Promise.resolve({ containerId, layer: undefined });
+    return Promise.resolve({ containerId, files: undefined });
   });
 }

@@ -24,8 +24,6 @@ export interface CopyRequest {
   destination: string;
   owner: { user: number; group: number };
   mode: ModeChange | undefined;
-  /** `--link`: as if nothing were there, so that no symlink of the tree is followed. */
-  isLinked: boolean;
   /** A name for a file of our own, for an archive that has to be cut out of the context first. */
   spoolPath: string;
   /** The time that folders get which nothing brings; seconds since 1970. */
@@ -81,13 +79,13 @@ interface Destination {
   isFolder: boolean;
 }
 
-function resolveDestination(there: FolderTree, { destination, isLinked }: CopyRequest): Destination {
+function resolveDestination(there: FolderTree, { destination }: CopyRequest): Destination {
   const written = Buffer.from(destination, "utf8").toString("latin1");
   const clean = written
     .split("/")
     .filter((part) => part !== "" && part !== ".")
     .join("/");
-  const path = isLinked ? clean : resolveInTree(there, clean);
+  const path = resolveInTree(there, clean);
   return { path, isFolder: destination.endsWith("/") || path === "" || there.get(path)?.type === "directory" };
 }
 

@@ -16,6 +16,12 @@ export const MAX_RUNNING_STEPS = 16;
 /** Without a byte for this long a server counts as gone. */
 const FETCH_STALL_MS = 60_000;
 
+/** A layer that was filled and is not in the store yet. */
+export interface NewLayer {
+  staged: StagedLayer;
+  content: LayerContent;
+}
+
 /** One build under way: what all its operations share. */
 export class BuildRun {
   readonly id = newId();
@@ -43,8 +49,15 @@ export class BuildRun {
     return staged;
   }
 
+  /** Starts a layer with the same content as another, on top of `parent`. */
+  async stageSame(content: LayerParent, parent: LayerParent): Promise<StagedLayer> {
+    const staged = await this.engine.layers.stageSame(content, parent, this.signal);
+    this.#staged.push(staged);
+    return staged;
+  }
+
   /** A new layer, filled by `work` in the mounted tree. */
-  async change(parent: LayerParent, work: (root: string) => Promise<void>): Promise<{ staged: StagedLayer; content: LayerContent }> {
+  async change(parent: LayerParent, work: (root: string) => Promise<void>): Promise<NewLayer> {
     const staged = await this.stage(parent);
     {
       await using stack = new AsyncDisposableStack();
