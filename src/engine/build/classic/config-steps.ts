@@ -3,7 +3,7 @@ import path from "node:path";
 import { EngineError } from "../../../base/errors.ts";
 import type { ContainerDefaults } from "../../images/image-config.ts";
 import { expandWord, expandWords } from "../dockerfile/expand.ts";
-import { parseExposed } from "../dockerfile/ports.ts";
+import { exposedPorts } from "../dockerfile/ports.ts";
 import type * as syntax from "../dockerfile/syntax.ts";
 import { goDuration, goQuoteList, goQuoteRune } from "./go-quote.ts";
 import { metadataStep, type Step } from "./steps.ts";
@@ -50,9 +50,9 @@ export function entrypointStep(step: Step, { command }: syntax.EntrypointInstruc
 }
 
 export function exposeStep(step: Step, { ports }: syntax.ExposeInstruction): Promise<StageState> {
-  const words = ports.flatMap((port) => expandWords(port, variableOf(step.state), step.escape)).sort();
+  const words = ports.flatMap((port) => expandWords(port, variableOf(step.state), step.escape));
   const exposed = { ...step.state.config.ExposedPorts };
-  for (const port of words.flatMap((word) => parseExposed(word).ports)) exposed[port] = {};
+  for (const port of exposedPorts(words)) exposed[port] = {};
   return commented(step, `EXPOSE ${words.join(" ")}`, { ExposedPorts: exposed });
 }
 

@@ -1,9 +1,10 @@
 /** Blanks as Go's `unicode.IsSpace` and `strings.TrimSpace` know them, which is not what JavaScript's `trim` and `\s` mean. */
 
-const SPACE = /[\t\n\v\f\r \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]/;
+const RARE_SPACE = /[\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]/;
 
 export function isSpace(character: string): boolean {
-  return SPACE.test(character);
+  const code = character.charCodeAt(0);
+  return code < 0x80 ? code === 0x20 || (code >= 0x09 && code <= 0x0d) : RARE_SPACE.test(character);
 }
 
 /** The offset of the first character from `start` on that is no blank. */

@@ -96,6 +96,7 @@ describe("what is wrong with a word", () => {
     expect(() => expandWord("${b:-".repeat(1000), () => big, "\\")).toThrow("nested deeper");
     expect(() => expandWord("${b#*x*x*x*x*x*y}", () => big, "\\")).not.toThrow();
     expect(() => expandWord("${b//*x*x*x*x*x*y/z}", () => "x".repeat(100_000), "\\")).toThrow("too many steps");
+    expect(() => expandWord("${b#?}".repeat(20), () => "x".repeat(100_000), "\\")).toThrow("too many steps");
   });
 });
 

@@ -5,6 +5,7 @@
  * What differs from a shell: inside double quotes only `"`, `$` and the escape character can be escaped; an unset variable is empty; there are
  * no commands and no arithmetic; `$1`, `$@` and so on are names like any other.
  */
+import { Budget } from "../../../base/automaton.ts";
 import { EngineError } from "../../../base/errors.ts";
 import { isSpace } from "./characters.ts";
 import { removePrefix, removeSuffix, replacePattern } from "./pattern.ts";
@@ -12,6 +13,8 @@ import type { EscapeCharacter } from "./syntax.ts";
 
 /** How long a word may become: an ENV that doubles itself line by line ends here. */
 export const MAX_EXPANDED_LENGTH = 1024 * 1024;
+/** Steps that matching patterns and splitting may take for one word: some 10 ms. */
+const MAX_EXPANSION_STEPS = MAX_EXPANDED_LENGTH;
 /** How deep `${a:-${b:-…}}` may go. */
 export const MAX_EXPANSION_DEPTH = 100;
 
@@ -26,12 +29,12 @@ export interface ExpandOptions {
   ignoreQuotes?: boolean;
   /** Variables without a value stay as written. */
   keepUnset?: boolean;
+  /** Bounds what many words may cost together; each has one of its own otherwise. */
+  budget?: Budget;
 }
 
 export interface Expansion {
   text: string;
-  /** The text split at blanks that no quote or escape protects. */
-  words: string[];
   /** Names that were looked up, with and without a value. */
   found: Set<string>;
   missing: Set<string>;
@@ -42,9 +45,9 @@ export function expandWord(word: string, lookup: Lookup, escape: EscapeCharacter
   return expand(word, lookup, escape).text;
 }
 
-/** The same, split into words afterwards: `EXPOSE $PORTS` may mean several. */
-export function expandWords(word: string, lookup: Lookup, escape: EscapeCharacter): string[] {
-  return expand(word, lookup, escape).words;
+/** The same, split afterwards at blanks that no quote or escape protects: `EXPOSE $PORTS` may mean several. */
+export function expandWords(word: string, lookup: Lookup, escape: EscapeCharacter, options: ExpandOptions = {}): string[] {
+  return explained(word, () => new Expander(word, lookup, escape, options).words());
 }
 
 /** The content of a heredoc: variables and `\$` only, quotes are text. */
@@ -53,11 +56,15 @@ export function expandHeredoc(content: string, lookup: Lookup, escape: EscapeCha
 }
 
 export function expand(word: string, lookup: Lookup, escape: EscapeCharacter, options: ExpandOptions = {}): Expansion {
-  const expander = new Expander(word, lookup, escape, options);
+  return explained(word, () => new Expander(word, lookup, escape, options).run());
+}
+
+function explained<Result>(word: string, expand: () => Result): Result {
   try {
-    return expander.run();
+    return expand();
   } catch (error) {
-    if (error instanceof ExpansionFailure) throw new EngineError("invalid", `failed to process ${quoted(word)}: ${error.message}`);
+    if (error instanceof ExpansionFailure || error instanceof RangeError)
+      throw new EngineError("invalid", `failed to process ${quoted(word)}: ${error.message}`);
     throw error;
   }
 }
@@ -70,13 +77,22 @@ function quoted(word: string): string {
 
 class ExpansionFailure extends Error {}
 
+/** Where plain text may end; both escape characters, whichever it is. */
+const SPECIAL = new Set(["$", "'", '"', "<", "\\", "`"]);
+
 /** Collects the words of a text while it is expanded. */
 class WordCollector {
   readonly words: string[] = [];
+  private readonly budget: Budget;
   private word = "";
+
+  constructor(budget: Budget) {
+    this.budget = budget;
+  }
 
   /** Text in which blanks separate. */
   addLoose(text: string): void {
+    this.budget.spend(text.length);
     for (const character of text) {
       if (!isSpace(character)) this.word += character;
       else this.end();
@@ -102,19 +118,26 @@ class Expander {
   private readonly missing = new Set<string>();
   private at = 0;
   private depth = 0;
+  private readonly budget: Budget;
 
   constructor(source: string, lookup: Lookup, escape: EscapeCharacter, options: ExpandOptions) {
     this.source = source;
     this.lookup = lookup;
     this.escape = escape;
     this.options = options;
+    this.budget = options.budget ?? new Budget(MAX_EXPANSION_STEPS);
   }
 
   run(): Expansion {
-    const words = new WordCollector();
-    const text = this.readUntil("", this.options.keepEscapes === true, words);
-    words.end();
-    return { text, words: words.words, found: this.found, missing: this.missing };
+    const text = this.readUntil("", this.options.keepEscapes === true);
+    return { text, found: this.found, missing: this.missing };
+  }
+
+  words(): string[] {
+    const collector = new WordCollector(this.budget);
+    this.readUntil("", this.options.keepEscapes === true, collector);
+    collector.end();
+    return collector.words;
   }
 
   /** Reads up to `stop`, which goes too, or to the end where `stop` is empty. */
@@ -159,14 +182,8 @@ class Expander {
   private readPlain(stop: string): string {
     const begin = this.at;
     do this.at += 1;
-    while (this.at < this.source.length && !this.isSpecial(this.source.charAt(this.at), stop));
+    while (this.at < this.source.length && !SPECIAL.has(this.source.charAt(this.at)) && this.source.charAt(this.at) !== stop);
     return this.source.slice(begin, this.at);
-  }
-
-  private isSpecial(character: string, stop: string): boolean {
-    return (
-      character === "$" || character === "'" || character === '"' || character === "<" || character === this.escape || character === stop
-    );
   }
 
   /** `<<` and the blanks behind it stay together, so that `<< EOF` is one word. */
@@ -274,16 +291,15 @@ class Expander {
         const isLongest = word.startsWith(modifier);
         const pattern = isLongest ? word.slice(1) : word;
         const remove = modifier === "#" ? removePrefix : removeSuffix;
-        return keep(word) ?? this.matched(pattern, () => remove(value, pattern, isLongest));
+        return keep(word) ?? this.matched(pattern, () => remove(value, pattern, isLongest, this.budget));
       }
       case "/":
       case "//": {
         const pattern = this.readUntil("/", true);
         const replacement = this.readUntil("}", true);
         const value = this.valueOf(name) ?? "";
-        return (
-          keep(`${pattern}/${replacement}`) ?? this.matched(pattern, () => replacePattern(value, pattern, replacement, modifier === "//"))
-        );
+        const options = { all: modifier === "//", budget: this.budget };
+        return keep(`${pattern}/${replacement}`) ?? this.matched(pattern, () => replacePattern(value, pattern, replacement, options));
       }
       default:
         if (modifier === "" || modifier === ":") this.fail("syntax error: missing '}'");

@@ -1,5 +1,5 @@
 /** `<<NAME`, `<<-NAME`, `<<"NAME"`, `3<<NAME`: words that announce a body of lines. */
-import { expand } from "./expand.ts";
+import { expandWords } from "./expand.ts";
 
 export interface HeredocWord {
   name: string;
@@ -14,7 +14,7 @@ export function heredocWordsOf(line: string): HeredocWord[] {
   if (!line.includes("<<")) return [];
   let words: string[];
   try {
-    ({ words } = expand(line, NO_VARIABLES, "\\", { keepQuotes: true, keepEscapes: true, keepUnset: true }));
+    words = expandWords(line, NO_VARIABLES, "\\", { keepQuotes: true, keepEscapes: true, keepUnset: true });
   } catch {
     return [];
   }
@@ -34,10 +34,10 @@ function readHeredocWord(word: string): HeredocWord | undefined {
   const match = /^\d*<<(-?)\s*([^<]+)$/.exec(word);
   const written = match?.[2];
   if (written === undefined) return undefined;
-  const plain = expand(written, NO_VARIABLES, "\\", { keepUnset: true }).words;
+  const plain = expandWords(written, NO_VARIABLES, "\\", { keepUnset: true });
   const [name] = plain;
   if (name === undefined || plain.length !== 1) return undefined;
-  const [raw = ""] = expand(written, NO_VARIABLES, "\\", { keepUnset: true, keepQuotes: true }).words;
+  const [raw = ""] = expandWords(written, NO_VARIABLES, "\\", { keepUnset: true, keepQuotes: true });
   return { name, chomp: match?.[1] === "-", expand: countQuotes(name) === countQuotes(raw) };
 }
 

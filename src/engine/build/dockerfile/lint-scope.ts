@@ -2,6 +2,7 @@
  * The rules that need to know what variables mean: the file is gone through as a build would, with the variables that ARG and ENV set, and without
  * running anything.
  */
+import { Budget } from "../../../base/automaton.ts";
 import { EngineError } from "../../../base/errors.ts";
 import { IgnoreMatcher } from "../../../base/ignore-file.ts";
 import { parsePlatform } from "../../images/platform.ts";
@@ -24,7 +25,12 @@ export function lintScopes(file: Dockerfile, options: LintOptions, report: Repor
     return ignoreInvalid(error);
   }
   const linter = new ScopeLinter(file, options, globals, report);
-  for (const stage of file.stages) linter.lintStage(stage);
+  try {
+    for (const stage of file.stages) linter.lintStage(stage);
+  } catch (error) {
+    // Of the budget: the rest goes unlinted.
+    if (!(error instanceof RangeError)) throw error;
+  }
 }
 
 /** What does not expand or parse fails in the build itself, in its own words. */
@@ -78,6 +84,7 @@ class ScopeLinter {
   private readonly report: Report;
   private readonly ignored: IgnoreMatcher | undefined;
   private readonly stages = new Map<string, Scope>();
+  private readonly budget = new Budget(MAX_LINT_STEPS);
 
   constructor(file: Dockerfile, options: LintOptions, globals: Map<string, string>, report: Report) {
     this.file = file;
@@ -214,7 +221,11 @@ class ScopeLinter {
   private expand(word: string, where: Instruction, scope: Scope, options: { isHeredoc?: boolean } = {}): string {
     const { variables } = scope;
     const escape = options.isHeredoc === true ? "\\" : this.file.directives.escape;
-    const expansion = expand(word, (name) => variables?.get(name), escape, { ignoreQuotes: options.isHeredoc === true });
+    const expansion = expand(word, (name) => variables?.get(name), escape, {
+      ignoreQuotes: options.isHeredoc === true,
+      budget: this.budget,
+    });
+    this.budget.spend(expansion.text.length);
     if (variables === undefined) return expansion.text;
     for (const name of expansion.missing) {
       if (scope.declared.has(name) || CONTROL_ARGS.has(name)) continue;
@@ -250,7 +261,8 @@ class ScopeLinter {
   }
 
   private lintPorts(word: string, where: Instruction, scope: Scope): void {
-    for (const port of expandWords(word, (name) => scope.variables?.get(name), this.file.directives.escape)) {
+    const ports = expandWords(word, (name) => scope.variables?.get(name), this.file.directives.escape, { budget: this.budget });
+    for (const port of ports) {
       const { protocol, isMapping } = parseExposed(port);
       if (protocol !== protocol.toLowerCase())
         this.report("ExposeProtoCasing", `Defined protocol '${port}' in EXPOSE instruction should be lowercase`, where);
@@ -281,6 +293,9 @@ class ScopeLinter {
     this.report("CopyIgnoredFile", `Attempting to ${verb} file ${JSON.stringify(path)} that is excluded by .dockerignore`, copy);
   }
 }
+
+/** What variables may cost in a whole file, which no build paces: their values double from line to line if they like. */
+const MAX_LINT_STEPS = 5_000_000;
 
 /** Declared for the builder itself, never part of a stage's variables. */
 const CONTROL_ARGS = new Set(["BUILDKIT_SBOM_SCAN_CONTEXT", "BUILDKIT_SBOM_SCAN_STAGE"]);

@@ -2,30 +2,29 @@
  * The patterns of `${name#pattern}`, `%` and `/`: `*` is any text, `?` any one character, neither a newline; `\` takes the meaning from `*`,
  * `?` and itself. No classes.
  */
-import { Automaton, Budget, literal, type Token } from "../../../base/automaton.ts";
-
-/** Steps that the patterns of one `${…}` may take: some 20 ms. */
-export const MAX_PATTERN_STEPS = 2_000_000;
+import { Automaton, type Budget, literal, type Token } from "../../../base/automaton.ts";
 
 /** The text without the shortest (or longest) beginning that the pattern matches. */
-export function removePrefix(text: string, pattern: string, longest: boolean): string {
+export function removePrefix(text: string, pattern: string, longest: boolean, budget: Budget): string {
+  budget.spend(text.length);
   const characters = Array.from(text);
-  const end = new Automaton(parsePattern(pattern)).run(characters, 0, { longest, budget: new Budget(MAX_PATTERN_STEPS) });
+  const end = new Automaton(parsePattern(pattern)).run(characters, 0, { longest, budget });
   return end === undefined ? text : characters.slice(end).join("");
 }
 
-export function removeSuffix(text: string, pattern: string, longest: boolean): string {
+export function removeSuffix(text: string, pattern: string, longest: boolean, budget: Budget): string {
+  budget.spend(text.length);
   const characters = Array.from(text).toReversed();
-  const backwards = new Automaton(parsePattern(pattern).toReversed());
-  const end = backwards.run(characters, 0, { longest, budget: new Budget(MAX_PATTERN_STEPS) });
+  const end = new Automaton(parsePattern(pattern).toReversed()).run(characters, 0, { longest, budget });
   return end === undefined ? text : characters.slice(end).toReversed().join("");
 }
 
 /** The first match, or all of them, replaced; from each beginning the longest. */
-export function replacePattern(text: string, pattern: string, replacement: string, all: boolean): string {
+export function replacePattern(text: string, pattern: string, replacement: string, options: { all: boolean; budget: Budget }): string {
+  const { all, budget } = options;
+  budget.spend(text.length);
   const automaton = new Automaton(parsePattern(pattern));
   const characters = Array.from(text);
-  const budget = new Budget(MAX_PATTERN_STEPS);
   let result = "";
   let begin = 0;
   let lastEnd = -1;

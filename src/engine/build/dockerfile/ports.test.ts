@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 
-import { parseExposed } from "./ports.ts";
+import { exposedPorts, MAX_EXPOSED_PORTS, parseExposed } from "./ports.ts";
 
 test.each<[string, string[], string, boolean]>([
   ["80", ["80/tcp"], "tcp", false],
@@ -16,7 +16,8 @@ test.each<[string, string[], string, boolean]>([
   ["[::1]:81:80", ["80/tcp"], "tcp", true],
   ["::1:81:80", ["80/tcp"], "tcp", true],
 ])("%s", (word, ports, protocol, isMapping) => {
-  expect(parseExposed(word)).toEqual({ ports, protocol, isMapping });
+  expect(exposedPorts([word])).toEqual(ports);
+  expect(parseExposed(word)).toMatchObject({ protocol, isMapping });
 });
 
 test.each([
@@ -32,4 +33,10 @@ test.each([
   ["1-2:80-82", "invalid ranges specified for container and host Ports: 80-82 and 1-2"],
 ])("%s is wrong", (word, message) => {
   expect(() => parseExposed(word)).toThrow(message);
+});
+
+test("all words of one EXPOSE, and an end to them", () => {
+  expect(exposedPorts(["1-2", "1-2", "2/udp"])).toEqual(["1/tcp", "2/tcp", "2/udp"]);
+  const ranges = Array.from({ length: 10 }, (_, index) => `${index}-65535`);
+  expect(() => exposedPorts(ranges)).toThrow(`more than ${MAX_EXPOSED_PORTS} ports in one EXPOSE`);
 });

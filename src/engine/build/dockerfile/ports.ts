@@ -3,20 +3,31 @@ import { isIP } from "node:net";
 
 import { EngineError } from "../../../base/errors.ts";
 
-/** Ports a range may have; all of them. */
 const MAX_PORT = 65_535;
+/** What one EXPOSE may come to: each port of each protocol once, and some ranges that overlap. */
+export const MAX_EXPOSED_PORTS = 5 * MAX_PORT;
 
-export interface ExposedPorts {
-  /** `80/tcp`, … */
-  ports: string[];
-  /** The protocol as written. */
+export interface ExposedRange {
+  first: number;
+  last: number;
+  /** As written. */
   protocol: string;
   /** An address or a port of the host was given, which means nothing here. */
   isMapping: boolean;
 }
 
-/** Throws EngineError in Docker's words. */
-export function parseExposed(word: string): ExposedPorts {
+/** `80/tcp`, … of all words. Throws EngineError in Docker's words. */
+export function exposedPorts(words: readonly string[]): string[] {
+  const ports: string[] = [];
+  for (const word of new Set(words)) {
+    const { first, last, protocol } = parseExposed(word);
+    for (let port = first; port <= last; port += 1) ports.push(`${port}/${protocol.toLowerCase()}`);
+    if (ports.length > MAX_EXPOSED_PORTS) fail(`more than ${MAX_EXPOSED_PORTS} ports in one EXPOSE`);
+  }
+  return ports;
+}
+
+export function parseExposed(word: string): ExposedRange {
   const parts = word.split(":");
   const container = parts.pop() ?? "";
   const host = parts.pop() ?? "";
@@ -29,8 +40,7 @@ export function parseExposed(word: string): ExposedPorts {
   if (address !== "" && isIP(address.replace(/^\[(.*)\]$/, "$1")) === 0) fail(`invalid IP address: ${address}`);
   const [first, last] = rangeOf(range) ?? fail(`invalid containerPort: ${range}`);
   if (host !== "") checkHostPorts(host, range, last - first);
-  const ports = Array.from({ length: last - first + 1 }, (_, index) => `${first + index}/${protocol.toLowerCase()}`);
-  return { ports, protocol, isMapping: host !== "" || address !== "" };
+  return { first, last, protocol, isMapping: host !== "" || address !== "" };
 }
 
 function checkHostPorts(host: string, container: string, size: number): void {

@@ -60,7 +60,7 @@ export function readStatement(reader: LineReader): Statement | undefined {
   return statement;
 }
 
-export function splitStatement(line: LogicalLine, from: number, reader: LineReader): Statement {
+function splitStatement(line: LogicalLine, from: number, reader: LineReader): Statement {
   const { escape } = reader.directives;
   const start = skipSpaces(line.text, from);
   const end = Math.max(start, skipSpacesBack(line.text, line.text.length));
@@ -109,7 +109,8 @@ function splitRest(statement: Statement, escape: EscapeCharacter, reader: LineRe
       splitPairs(statement, escape, reader);
       break;
     case "statement":
-      statement.trigger = splitStatement(statement.line, rest.start, reader);
+      // One within a trigger is an error, however deep it goes: it is not looked into.
+      if (statement.start === 0) statement.trigger = splitStatement(statement.line, rest.start, reader);
       break;
     case undefined:
   }
