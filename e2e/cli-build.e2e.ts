@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import path from "node:path";
 import { buffer } from "node:stream/consumers";
@@ -95,6 +95,13 @@ describe("the engine on the same machine", () => {
     expect((await daemon().tsubo("build", context)).stdout.match(/Using cache/g)).toHaveLength(2);
     writeFileSync(path.join(context, "a"), "2");
     expect(await built(context)).toBe("./a:2");
+  });
+
+  test("has the same cache for it as if it were sent", async () => {
+    const context = contextWith({ a: "1" });
+    symlinkSync("a", path.join(context, "link"));
+    mkdirSync(path.join(context, "sub"), { mode: 0o700 });
+    expect(await daemon().tsuboOk("build", "-q", context)).toBe(await daemon().dockerOk("build", "-q", context));
   });
 
   test("takes a Dockerfile from elsewhere, with an ignore file of its own", async () => {

@@ -104,12 +104,16 @@ export class FolderTree implements Tree {
     };
   }
 
-  /** As Docker's lazy source: the header that the file would have in an archive, and its content. */
+  /**
+   * As Docker's lazy source: the header that the file would have in an archive, and its content. A client's folder has the sums that it would
+   * have if the client sent it, whose archives have no bits of the type in the mode.
+   */
   #hash(node: TreeNode): string {
-    const names = this.#options.keepOwners === false ? { user: "", group: "" } : accountNames(node.user, node.group);
+    const isContext = this.#options.keepOwners === false;
+    const names = isContext ? { user: "", group: "" } : accountNames(node.user, node.group);
     const hash = startSum({
       name: node.type === "directory" ? `${node.path}/` : node.path,
-      mode: TYPE_BITS[node.type] | node.mode,
+      mode: isContext ? node.mode : TYPE_BITS[node.type] | node.mode,
       user: node.user,
       group: node.group,
       sizeBytes: node.sizeBytes,
