@@ -123,6 +123,11 @@ const engineReads = [
   "$CLI info -f '{{.Nope}}' 2>/dev/null",
   "$CLI info | sed -n '/^ Containers:/,/^ Swarm:/p'",
   "$CLI version -f '{{.Server.Version}} {{.Server.APIVersion}} {{json .Server.Components}}'",
+  ..."system df,system df -v,system df --format json,system df --format raw,system df -v --format json,system df -v --format raw"
+    .split(",")
+    .map((call) => `$CLI ${call}`),
+  "$CLI system df --format 'table {{.Type}}\\t{{.Reclaimable}}'",
+  "$CLI system df -v --format '{{range .Images}}{{.ID}} {{.Size}} {{.Containers}}{{println}}{{end}}'",
   "$CLI events --since 1h --until 0s --format '{{.Type}} {{.Action}} {{.Actor.Attributes.name}}' | head -2",
   "$CLI events --since 1h --until 0s -f type=container -f event=create",
   "$CLI events --since 1h --until 0s -f event=create --format json",
@@ -352,4 +357,33 @@ export const imageStory = [
   "$CLI rm $N",
   "$CLI rmi -f $N:1 $N:2",
   "$CLI images -q $N",
+];
+
+/** A container becomes an image, and images go through archives. */
+export const libraryStory = [
+  "$CLI run --name $N busybox sh -c 'echo hi >/f; mkdir /e; rm /bin/false; echo x >>/bin/added'",
+  "$CLI diff $N | sort",
+  "D=$(mktemp -d) && cd $D && $CLI export -o e.tar $N && stat -c %a e.tar && tar -xOf e.tar f; rm -r $D",
+  "$CLI export $N | tar -tf - | sort | grep -c .",
+  "$CLI commit -a me -m said -c 'CMD [\"cat\", \"/f\"]' -c 'ENV a=b' $N $N:made",
+  "$CLI container commit -p=false $N",
+  "$CLI commit -c 'FOO x' $N",
+  "$CLI run --rm $N:made",
+  "$CLI inspect -f '{{.Author}} {{.Comment}} {{.Config.Cmd}} {{json .Config.Env}} {{.RepoTags}}' $N:made",
+  "$CLI history --format '{{.CreatedBy}}|{{.Comment}}|{{.Size}}' $N:made",
+  "$CLI rm $N",
+  "$CLI import -m said /etc/hosts $N:nope",
+  "tar -C /etc -c hosts | $CLI import - $N:1 && $CLI tag $N:1 $N:2 && tar -C /etc -c hostname | $CLI import - $N:3",
+  "D=$(mktemp -d) && cd $D && $CLI save -o a.tar $N:1 $N:2 $N:3 && stat -c %a a.tar && $CLI rmi $N:1 $N:2 $N:3 | grep -c . ; $CLI load -i a.tar | sort; $CLI load -q <a.tar | sort; gzip <a.tar | $CLI image load | sort; rm -r $D",
+  "$CLI image save $N:1 | $CLI load",
+  "$CLI images --format '{{.Repository}}:{{.Tag}} {{.Size}}' $N",
+  "echo no archive | $CLI load",
+  "$CLI load </dev/null",
+  "$CLI rmi -f $N:1 $N:2 $N:3 $N:made | grep -c Untagged",
+  "$CLI image prune -f | tail -1",
+  "$CLI system prune -f | tail -1",
+  "$CLI system prune -f -a --volumes --filter label=$N | tail -1",
+  "$CLI system prune -f --filter foo=bar",
+  "$CLI builder prune -f | tail -1",
+  "$CLI builder prune -f -a --keep-storage 1gb --filter foo=bar",
 ];

@@ -1,6 +1,6 @@
 import type { Command } from "../command.ts";
 import { prune, printReclaimed } from "../engine/prune.ts";
-import { DaemonError, CommandFailure } from "../failure.ts";
+import { CommandFailure } from "../failure.ts";
 import { pruneFilters } from "../options/filters.ts";
 import { pruneFlags } from "../options/prune-flags.ts";
 import { confirm } from "../output/ask.ts";
@@ -27,18 +27,11 @@ export const command: Command = {
         filters: kind === "image" ? filtersWith(`dangling=${!all}`) : filtersWith(),
         all: (kind === "build cache" && all) || undefined,
       };
-      try {
-        bytes += await prune(client, kind, query);
-      } catch (error) {
-        // An engine that has no such things has none to remove.
-        if (!(error instanceof DaemonError && error.status === NOT_IMPLEMENTED)) throw error;
-      }
+      bytes += await prune(client, kind, query);
     }
     printReclaimed(bytes);
   },
 };
-
-const NOT_IMPLEMENTED = 501;
 
 function question({ all, volumes, filters }: { all: boolean; volumes: boolean; filters: string | undefined }): string {
   const what = [

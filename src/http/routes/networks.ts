@@ -26,7 +26,15 @@ export function networkRoutes(networks: Networks): Route[] {
     notYet("POST", "/networks/create", "NetworkCreate"),
     notYet("POST", "/networks/{id:.*}/connect", "NetworkConnect"),
     notYet("POST", "/networks/{id:.*}/disconnect", "NetworkDisconnect"),
-    notYet("POST", "/networks/prune", "NetworkPrune"),
+    { method: "POST", path: "/networks/prune", operation: "NetworkPrune", handle: ({ query }) => pruneNone(query.filters()) },
     notYet("DELETE", "/networks/{id:.*}", "NetworkDelete"),
   ];
+}
+
+const PRUNE_FILTERS = new Set(["label", "label!", "until"]);
+
+/** There are no networks but the three that are never removed. */
+function pruneNone(filters: Map<string, string[]>): ReturnType<typeof json> {
+  for (const name of filters.keys()) if (!PRUNE_FILTERS.has(name)) throw new EngineError("invalid", `invalid filter '${name}'`);
+  return json({ NetworksDeleted: null });
 }

@@ -9,7 +9,7 @@ export function volumeRoutes(): Route[] {
   return [
     { method: "GET", path: "/volumes", operation: "VolumeList", handle: ({ query }) => listNone(query.filters()) },
     { ...create, handle: (call) => checkName(call).then(() => create.handle(call)) },
-    notYet("POST", "/volumes/prune", "VolumePrune"),
+    { method: "POST", path: "/volumes/prune", operation: "VolumePrune", handle: ({ query }) => pruneNone(query.filters()) },
     {
       method: "GET",
       path: "/volumes/{name:.*}",
@@ -37,7 +37,18 @@ async function checkName({ body }: Call): Promise<void> {
 
 const FILTERS = new Set(["dangling", "name", "driver", "label"]);
 
+const PRUNE_FILTERS = new Set(["all", "label", "label!"]);
+
 function listNone(filters: Map<string, string[]>): ReturnType<typeof json> {
-  for (const name of filters.keys()) if (!FILTERS.has(name)) throw new EngineError("invalid", `invalid filter '${name}'`);
+  checkFilters(filters, FILTERS);
   return json({ Volumes: [], Warnings: null });
+}
+
+function pruneNone(filters: Map<string, string[]>): ReturnType<typeof json> {
+  checkFilters(filters, PRUNE_FILTERS);
+  return json({ VolumesDeleted: [], SpaceReclaimed: 0 });
+}
+
+function checkFilters(filters: Map<string, string[]>, known: ReadonlySet<string>): void {
+  for (const name of filters.keys()) if (!known.has(name)) throw new EngineError("invalid", `invalid filter '${name}'`);
 }
