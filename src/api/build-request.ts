@@ -16,6 +16,8 @@ export const buildParameters = {
   contexts: "tsubo-build-contexts",
   /** `1`: look for mistakes in the Dockerfile and build nothing. */
   check: "tsubo-check",
+  /** JSON object of ssh agents on the engine's machine: from each id to the path of its socket. */
+  ssh: "tsubo-ssh",
   /** Something that steps may do only when it is allowed, such as `security.insecure`; repeated. */
   allow: "allow",
 } as const;

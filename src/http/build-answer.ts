@@ -34,6 +34,10 @@ export class BuildAnswer implements BuildOutput {
     this.#add(formatProgress({ aux: { ID: id } }));
   }
 
+  warning(text: string): void {
+    if (this.#tellsSteps) this.#add(formatProgress({ aux: { "tsubo.warning": text } }));
+  }
+
   step(step: BuildStep): void {
     if (this.#tellsSteps) this.#add(formatProgress({ aux: { "tsubo.step": step } }));
   }

@@ -1,7 +1,7 @@
 import type { Readable } from "node:stream";
 import type { BuildStep } from "../../api/build-request.ts";
 import type { Flags } from "../arguments.ts";
-import { isTerminal, print } from "../output/print.ts";
+import { isTerminal, print, writeAll } from "../output/print.ts";
 import { showProgress } from "../output/progress.ts";
 import { openLiveView, type Screen } from "./live-view.ts";
 
@@ -30,10 +30,12 @@ export type Followed = {
 export async function followBuild(body: Readable, seen: Followed, { live }: { live: boolean }): Promise<void> {
   const view = live ? openLiveView(screen, { colour: process.env["NO_COLOR"] === undefined, startedAtMs: Date.now() }) : undefined;
   const timer = view && setInterval(() => print(view.draw(Date.now())), FRAME_MS);
+  const warnings: string[] = [];
   const onAux = (aux: unknown): void => {
     // The engine's own format.
-    const { ID, "tsubo.step": step } = aux as { ID?: string; "tsubo.step"?: BuildStep };
+    const { ID, "tsubo.step": step, "tsubo.warning": warning } = aux as { ID?: string; "tsubo.step"?: BuildStep; "tsubo.warning"?: string };
     seen.id = ID ?? seen.id;
+    if (warning !== undefined) warnings.push(warning);
     if (step !== undefined) view?.step(step, Date.now());
   };
   const onText = (text: string): void => {
@@ -44,6 +46,10 @@ export async function followBuild(body: Readable, seen: Followed, { live }: { li
   } finally {
     clearInterval(timer);
     if (view !== undefined) print(view.end());
+    if (warnings.length > 0) {
+      const title = `${warnings.length} warning${warnings.length === 1 ? "" : "s"} found (tsubo build --check tells more):`;
+      writeAll(2, Buffer.from(`\n${title}\n${warnings.map((each) => ` - ${each}\n`).join("")}`));
+    }
   }
 }
 

@@ -31,7 +31,6 @@ export const command: Command = {
     const own = ownFlags(flags);
     if (own.length > 0 && !(await client.isTsubo()))
       throw new CommandFailure(`${own.join(", ")}: only Tsubo's engine understands that, and the one at ${client.host.url} is another`);
-    if (flags.changed("ssh")) throw new CommandFailure("--ssh is not here yet: mount what a step needs as a --secret");
     const idFile = flags.text("iidfile");
     if (idFile !== "") rmSync(idFile, { force: true });
     const id = await build(call, args[0] ?? "");
@@ -46,11 +45,12 @@ async function build(call: Call, source: string): Promise<string> {
   const [transfers, steps]: [string[], string[]] = [[], []];
   const showTransfer = isQuiet ? (text: string) => void transfers.push(text) : print;
   const context = await openContext(source, flags.text("file"), showTransfer);
-  const live = wantsView(flags) && (await client.isTsubo());
+  const isTsubo = await client.isTsubo();
+  const live = wantsView(flags) && isTsubo;
   const transfer = watchTransfer("Sending build context to Docker daemon", showTransfer);
   const seen: Followed = { id: "", lastImage: "" };
   try {
-    const body = await requestBuild(call, context, transfer, live);
+    const body = await requestBuild(call, context, transfer, isTsubo && !isQuiet);
     if (!isQuiet) {
       await followBuild(body, seen, { live });
       return seen.id;
@@ -69,14 +69,15 @@ async function build(call: Call, source: string): Promise<string> {
 }
 
 /** Has our engine on this machine read the context where it lies, and sends it to any other. */
-async function requestBuild({ client, config, flags }: Call, context: BuildContext, transfer: Transfer, live: boolean): Promise<Readable> {
+async function requestBuild({ client, config, flags }: Call, context: BuildContext, transfer: Transfer, tells: boolean): Promise<Readable> {
   const secrets = encodeSecrets(flags.list("secret"));
   const query = {
     ...buildQuery(flags, proxyVariables({ client, config }, flags.list("build-arg"))),
     dockerfile: context.dockerfile || undefined,
     remote: context.remote,
     [buildParameters.contexts]: namedContexts(flags.list("build-context")),
-    [buildParameters.progress]: live || undefined,
+    [buildParameters.ssh]: sshAgents(flags.list("ssh"), client.host.address),
+    [buildParameters.progress]: tells || undefined,
   };
   const headers = { "X-Registry-Config": allRegistryAuths(config), ...(secrets !== undefined && { [SECRETS_HEADER]: secrets }) };
   const { archive, inPlace } = context;
@@ -109,6 +110,23 @@ const UNAVAILABLE = 503;
 function namedContexts(given: readonly string[]): string | undefined {
   const contexts = given.map((each) => cut(each, "=")).map(([name, value = ""]) => [name, existsSync(value) ? path.resolve(value) : value]);
   return contexts.length === 0 ? undefined : JSON.stringify(Object.fromEntries(contexts));
+}
+
+/** `default`, `ID` (the agent of the environment), or `ID=SOCKET`: only an engine on this machine can reach one. */
+function sshAgents(given: readonly string[], address: object): string | undefined {
+  if (given.length === 0) return undefined;
+  if (!("socketPath" in address)) throw new CommandFailure("--ssh: the engine is on another machine, where it cannot reach the agent");
+  const agents = given
+    .map((each) => cut(each, "="))
+    .map(([id, socket = process.env["SSH_AUTH_SOCK"] ?? ""]): [string, string] => {
+      if (socket === "") throw new CommandFailure(`--ssh ${id}: there is no agent (SSH_AUTH_SOCK is not set)`);
+      if (statSync(socket, { throwIfNoEntry: false })?.isSocket() !== true)
+        throw new CommandFailure(
+          `--ssh ${id}: ${socket} is no socket of an agent (add the key to an agent by ssh-add, and name its socket)`,
+        );
+      return [id, path.resolve(socket)];
+    });
+  return JSON.stringify(Object.fromEntries(agents));
 }
 
 function compressed(archive: AsyncIterable<string | Uint8Array> | Iterable<Uint8Array>): AsyncIterable<Uint8Array> {

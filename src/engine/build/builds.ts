@@ -36,6 +36,12 @@ export interface BuildRequest {
   /** Name or number of the stage that is wanted; empty: the last. */
   target: string;
   noCache: boolean;
+  /** Names or numbers of stages whose steps are not taken from the cache. */
+  noCacheFilter: ReadonlySet<string>;
+  /** Further contexts by their names: folders, repositories, URLs, or `docker-image://…`. */
+  contexts: ReadonlyMap<string, string>;
+  /** Look for mistakes in the Dockerfile and build nothing. */
+  check: boolean;
   /** Ask the registry for a newer base image in any case. */
   pull: boolean;
   /** When to say that intermediate containers were removed: never, after steps that went well, or always. */
@@ -62,6 +68,8 @@ export interface BuildOutput {
   errorText(text: string): void;
   /** The id of the image that was made. */
   imageId(id: string): void;
+  /** What could be better in the Dockerfile. */
+  warning(text: string): void;
   /** What becomes of a step, as it happens; the text stays in order and so comes later. */
   step(step: BuildStep): void;
 }

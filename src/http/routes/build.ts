@@ -48,6 +48,14 @@ function buildRequest({ query, headers, version }: Call, context: BuildContext):
     labels: new Map(Object.entries(textMap(query.text("labels"), "labels", false)).map(([name, value]) => [name, value ?? ""])),
     target: query.text("target") ?? "",
     noCache: query.flag("nocache"),
+    noCacheFilter: new Set(query.all(buildParameters.noCacheFilter).map((name) => name.toLowerCase())),
+    contexts: new Map(
+      Object.entries(textMap(query.text(buildParameters.contexts), buildParameters.contexts, false)).map(([name, value]) => [
+        name,
+        value ?? "",
+      ]),
+    ),
+    check: query.flag(buildParameters.check),
     pull: query.flag("pull"),
     removal: query.flag("forcerm") ? "always" : remove === undefined || remove === "" || query.flag("rm") ? "onSuccess" : "never",
     quiet: query.flag("q"),
@@ -55,7 +63,9 @@ function buildRequest({ query, headers, version }: Call, context: BuildContext):
     hostConfig: hostConfigOf(query),
     allowed: new Set(query.all(buildParameters.allow)),
     secrets: readSecrets(headers[SECRETS_HEADER.toLowerCase()]),
-    sshAgents: new Map(),
+    sshAgents: new Map(
+      Object.entries(textMap(query.text(buildParameters.ssh), buildParameters.ssh, false)).map(([id, socket]) => [id, socket ?? ""]),
+    ),
     auth: readBuildAuth(headers["x-registry-config"]),
   };
 }

@@ -1,6 +1,5 @@
 import { EngineError } from "../../../base/errors.ts";
 import { shortId } from "../../../base/ids.ts";
-import type { LayerParent } from "../../../store/layers.ts";
 import { parseSignal } from "../../containers/signals.ts";
 import type { Pin } from "../../images/images.ts";
 import { familiarReference, parseReference, withDefaultTag } from "../../images/reference.ts";
@@ -9,18 +8,16 @@ import { openContext } from "../context/open-context.ts";
 import type { TreeSource } from "../context/tree-source.ts";
 import { expandWord } from "../dockerfile/expand.ts";
 import { parseDockerfile } from "../dockerfile/parse.ts";
-import { stageAbove } from "../dockerfile/stages.ts";
-import type { Dockerfile } from "../dockerfile/syntax.ts";
+import type { Dockerfile, Stage } from "../dockerfile/syntax.ts";
 import { BuildRun } from "../graph/build-run.ts";
-import { type SolveOptions, Solver } from "../graph/solver.ts";
+import { Solver } from "../graph/solver.ts";
 import type { BuildEngine } from "../open-builds.ts";
 import { BuildArgs } from "./build-args.ts";
+import { findMistakes, tellMistakes } from "./check.ts";
 import { Committer } from "./committer.ts";
 import { planStages, type PlannedStage } from "./plan.ts";
 import { platformArgs } from "./platform-args.ts";
-import { findBase } from "./find-base.ts";
 import type { StageState } from "./stage-state.ts";
-import type { Step } from "./steps.ts";
 import { type StepText, Transcript } from "./transcript.ts";
 
 /** What all steps of one classic build share. */
@@ -35,11 +32,10 @@ export interface ClassicBuild {
   transcript: Transcript;
   committer: Committer;
   stages: PlannedStage[];
-  /** With `--no-cache` nothing that is there is taken. */
-  solveOptions: SolveOptions;
-  contextSource(): TreeSource;
-  /** The tree that `--from` names: a stage of this build, or an image. */
-  treeOf(step: Step, from: string): Promise<LayerParent>;
+  context: TreeSource;
+  namedContexts: Map<string, Promise<TreeSource>>;
+  /** Whether a stage's steps must be done, whatever there is. */
+  isWithoutCache(stage: Stage): boolean;
   checkSignal(signal: string): void;
   sayRemoved(text: StepText, containerId: string): void;
 }
@@ -55,11 +51,14 @@ export async function buildClassic(engine: BuildEngine, request: BuildRequest, o
   await run.open();
   using pin = engine.images.pin();
 
-  const { source, dockerfile: text } = await openContext(run, request);
-  const dockerfile = parseDockerfile(text, request.dockerfile);
+  const context = await openContext(run, request);
+  const dockerfile = parseDockerfile(context.dockerfile, request.dockerfile);
+  const mistakes = findMistakes(engine, request, dockerfile, context.ignore);
+  if (request.check) return tellMistakes(dockerfile, request.dockerfile, mistakes, output);
+  for (const { rule, detail, range } of mistakes) output.warning(`${rule}: ${detail} (line ${range.start.line})`);
 
   const nothing = (): void => undefined;
-  const quiet: BuildOutput = { text: nothing, errorText: nothing, imageId: nothing, step: nothing };
+  const quiet: BuildOutput = { text: nothing, errorText: nothing, imageId: nothing, warning: nothing, step: nothing };
   const transcript = new Transcript(request.quiet ? quiet : output);
   const args = new BuildArgs(request.buildArgs, platformArgs(request.platform));
   const build: ClassicBuild = {
@@ -73,9 +72,10 @@ export async function buildClassic(engine: BuildEngine, request: BuildRequest, o
     transcript,
     committer: new Committer(engine),
     stages: planStages(dockerfile, request),
-    solveOptions: { ignoreResults: request.noCache },
-    contextSource: () => source,
-    treeOf: (step, from) => treeOf(build, step, from),
+    context: context.source,
+    namedContexts: new Map(),
+    isWithoutCache: ({ name, index }) =>
+      request.noCache || request.noCacheFilter.has(String(index)) || (name !== undefined && request.noCacheFilter.has(name)),
     checkSignal: (word) => void parseSignal(word),
     sayRemoved: (text, id) => {
       if (request.removal !== "never") text.write(`Removing intermediate container ${shortId(id)}\n`);
@@ -135,13 +135,4 @@ async function runStages(build: ClassicBuild): Promise<StageState> {
   if (last === undefined) throw new EngineError("invalid", "No image was generated. Is your Dockerfile empty?");
   const [state] = await Promise.all([last.state, ...stages.map((planned) => planned.state)]);
   return state;
-}
-
-/** The tree that `--from` names: an earlier stage, by name or number, or an image. */
-async function treeOf(build: ClassicBuild, step: Step, from: string): Promise<LayerParent> {
-  const stages = build.stages.map(({ stage }) => stage);
-  const earlier = stageAbove(stages, step.stage.index, from);
-  const planned = earlier === undefined ? undefined : build.stages[earlier.index];
-  if (planned !== undefined) return (await build.solver.solve((await planned.state).files)).layer;
-  return (await findBase(build, from, undefined)).chainId;
 }

@@ -4,7 +4,8 @@ import type { Results } from "../graph/results.ts";
 
 /** A step that is done and has to become durable. */
 export interface DoneStep {
-  image: StepImage;
+  /** Undefined: the layer alone. */
+  image: StepImage | undefined;
   layer: FinishedLayer | undefined;
   /** What the layer is to be found by from then on. */
   keys: string[];
@@ -47,7 +48,7 @@ export class Committer {
           const layers = steps.flatMap(({ layer }) => (layer === undefined ? [] : [layer]));
           if (layers.length > 0) await this.#layers.commit(layers);
           for (const { layer, keys } of steps) if (layer !== undefined) this.#results.add(keys, layer.chainId);
-          await this.#images.addSteps(steps.map(({ image }) => image));
+          await this.#images.addSteps(steps.flatMap(({ image }) => (image === undefined ? [] : [image])));
           isDone = true;
         }
       } catch (error) {

@@ -10,6 +10,7 @@ import type { ContainerDefaults } from "../../images/image-config.ts";
 import { type FileOperation, sourceVertex, Vertex } from "../graph/operation.ts";
 import { expandOne, workdirOf } from "./config-steps.ts";
 import { findSources } from "./copy-sources.ts";
+import { placeOf, readPlace } from "./places.ts";
 import { cachedStep, type Step, type StepResult } from "./steps.ts";
 import { shellOf, type StageState } from "./stage-state.ts";
 
@@ -26,7 +27,7 @@ export function workdirStep(step: Step, instruction: WorkdirInstruction): Promis
     containerConfig.Hostname = containerId.slice(0, 12);
     text.write(` ---> Running in ${containerConfig.Hostname}\n`);
     const vertex = new Vertex({ ...NO_COPIES, base: state.files, destination: `${folder}/` });
-    const solved = await build.solver.solve(vertex, build.solveOptions);
+    const solved = await build.solver.solve(vertex, { ignoreResults: build.isWithoutCache(step.stage) });
     build.sayRemoved(text, containerId);
     return { containerId, files: { vertex, solved } };
   });
@@ -36,9 +37,9 @@ export async function copyStep(step: Step, instruction: CopyInstruction | AddIns
   const command = instruction.kind.toUpperCase();
   try {
     const from = instruction.kind === "copy" ? instruction.from : undefined;
-    if (from === undefined) return await copyFrom(step, instruction, step.build.contextSource());
-    const image = await step.build.treeOf(step, expandOne(step, from));
-    return await step.build.run.read(image, (source) => copyFrom(step, instruction, source));
+    if (from === undefined) return await copyFrom(step, instruction, step.build.context);
+    const place = await placeOf(step.build, step.stage, expandOne(step, from));
+    return await readPlace(step.build, place, (source) => copyFrom(step, instruction, source));
   } catch (error) {
     if (!(error instanceof EngineError) || error.message.startsWith("When using")) throw error;
     throw new EngineError(error.kind, `${command} failed: ${messageOf(error)}`, { cause: error });
@@ -74,7 +75,7 @@ async function copyFrom(step: Step, instruction: CopyInstruction | AddInstructio
           upper: new Vertex({ ...copy, base: sourceVertex(step.build.engine.layers, undefined) }),
         })
       : new Vertex({ ...copy, base: state.files });
-    const solved = await step.build.solver.solve(vertex, step.build.solveOptions);
+    const solved = await step.build.solver.solve(vertex, { ignoreResults: step.build.isWithoutCache(step.stage) });
     return { containerId: undefined, files: { vertex, solved } };
   };
   return cachedStep(step, containerConfig, state.config, work, furtherKeys(instruction, chmod));

@@ -12,7 +12,9 @@ import type { TreeSource } from "../context/tree-source.ts";
 import { type Mount, parseMount } from "../dockerfile/mount.ts";
 import type { RunInstruction } from "../dockerfile/syntax.ts";
 import type { ExecMounts, PreparedMounts } from "../graph/operation.ts";
+import { lendAgent } from "../ssh-agent.ts";
 import { expandOne } from "./config-steps.ts";
+import { placeOf, readPlace } from "./places.ts";
 import type { Step } from "./steps.ts";
 
 /** The mounts of one RUN. A heredoc that begins with `#!` is one, too: a program, read-only. */
@@ -80,34 +82,24 @@ function planMount(step: Step, mount: Mount): Promise<PlannedMount> {
 /** A part of the context, of a stage or of an image. What is written to it is lost. */
 async function planBind(step: Step, mount: Mount): Promise<PlannedMount> {
   const { build } = step;
-  const { run } = build;
   const target = targetOf(step, mount);
   const source = (mount.source ?? "").replace(/^\/+/, "");
-  if (mount.from === undefined) {
-    const { items, sums } = await selectOne(step, build.contextSource(), source);
-    const key = JSON.stringify(["bind", target, mount.readOnly, sums]);
-    return {
-      key,
-      async make(stack) {
-        const folder = run.filePath();
-        await mkdir(folder, { mode: 0o700 });
-        await copyTo(step, build.contextSource(), items, folder);
-        stack.defer(() => run.discard(folder));
-        return {
-          mount: bind(
-            target,
-            items[0]?.isFolder === true ? path.join(folder, "content") : path.join(folder, "content/file"),
-            mount.readOnly,
-          ),
-        };
-      },
-    };
-  }
-  const layer = await build.treeOf(step, mount.from);
-  const sums = await run.read(layer, async (tree) => (await selectOne(step, tree, source)).sums);
+  const place =
+    mount.from === undefined ? ({ kind: "tree", source: build.context } as const) : await placeOf(build, step.stage, mount.from);
+  const { items, sums } = await readPlace(build, place, (tree) => selectOne(step, tree, source));
   return {
     key: JSON.stringify(["bind", target, mount.readOnly, sums]),
-    make: async (stack) => ({ mount: bind(target, await mountPart(step, layer, source, mount.readOnly, stack), mount.readOnly) }),
+    async make(stack) {
+      if (place.kind === "files") {
+        const { layer } = await build.solver.solve(place.files);
+        return { mount: bind(target, await mountPart(step, layer, source, mount.readOnly, stack), mount.readOnly) };
+      }
+      const folder = build.run.filePath();
+      stack.defer(() => build.run.discard(folder));
+      await mkdir(folder, { mode: 0o700 });
+      await copyTo(step, place.source, items, folder);
+      return { mount: bind(target, path.join(folder, items[0]?.isFolder === true ? "content" : "content/file"), mount.readOnly) };
+    },
   };
 }
 
@@ -165,8 +157,8 @@ function planCache(step: Step, mount: Mount): PlannedMount {
 
 async function fillCache(step: Step, mount: Mount, folder: string): Promise<void> {
   const { build } = step;
-  const layer = await build.treeOf(step, mount.from ?? "");
-  await build.run.read(layer, async (source) => {
+  const place = await placeOf(build, step.stage, mount.from ?? "");
+  await readPlace(build, place, async (source) => {
     const { items } = await selectOne(step, source, (mount.source ?? "").replace(/^\/+/, ""));
     const request: CopyRequest = {
       root: folder,
@@ -220,18 +212,21 @@ function planSecret(step: Step, mount: Mount): PlannedMount {
 }
 
 /** The client's ssh agent, for clients on this machine. */
-function planSsh(step: Step, mount: Mount): PlannedMount {
+function planSsh({ build }: Step, mount: Mount): PlannedMount {
   const id = mount.id ?? "default";
   const target = mount.target ?? "/run/buildkit/ssh_agent.0";
   return {
-    key: JSON.stringify(["ssh", id, target]),
-    make() {
-      const socket = step.build.request.sshAgents.get(id);
-      if (socket === undefined) {
+    key: JSON.stringify(["ssh", id, target, mount.mode, mount.uid, mount.gid]),
+    async make(stack) {
+      const agent = build.request.sshAgents.get(id);
+      if (agent === undefined) {
         if (mount.required) throw new EngineError("invalid", `no SSH key ${JSON.stringify(id)} forwarded from the client`);
-        return Promise.resolve({});
+        return {};
       }
-      return Promise.resolve({ mount: bind(target, socket, false), env: `SSH_AUTH_SOCK=${target}` });
+      const socket = build.run.secretPath();
+      stack.defer(() => build.run.discard(socket));
+      stack.use(await lendAgent(agent, socket, { user: mount.uid ?? 0, group: mount.gid ?? 0, mode: mount.mode ?? 0o600 }));
+      return { mount: bind(target, socket, false), env: `SSH_AUTH_SOCK=${target}` };
     },
   };
 }

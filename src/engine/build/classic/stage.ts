@@ -4,11 +4,14 @@ import { hostPlatform, parsePlatform } from "../../images/platform.ts";
 import { expandWord } from "../dockerfile/expand.ts";
 import { parseInstruction } from "../dockerfile/parse.ts";
 import type { Instruction } from "../dockerfile/syntax.ts";
-import { sourceVertex } from "../graph/operation.ts";
+import type { Selected, SelectRequest } from "../context/select.ts";
+import type { TreeSource } from "../context/tree-source.ts";
+import { sourceVertex, Vertex } from "../graph/operation.ts";
 import type { ClassicBuild } from "./build.ts";
 import * as config from "./config-steps.ts";
 import { copyStep, workdirStep } from "./file-steps.ts";
 import { findBase } from "./find-base.ts";
+import { imageNamed, namedPlace } from "./places.ts";
 import type { PlannedStage } from "./plan.ts";
 import { runStep } from "./run-step.ts";
 import { type StageState, withPath } from "./stage-state.ts";
@@ -69,7 +72,9 @@ async function stateOf(build: ClassicBuild, platformWord: string | undefined, na
     const empty = { imageId: "", history: [], diffIds: [], files: sourceVertex(build.engine.layers, undefined), chainId: undefined };
     return { ...fresh, ...empty, os, architecture, variant, config: { Env: withPath([]) } };
   }
-  const image = await findBase(build, name, platform);
+  const named = await namedPlace(build, name);
+  if (named?.kind === "tree") return stateOfTree(build, named.source, { ...fresh, ...(platform ?? hostPlatform()) });
+  const image = await findBase(build, imageNamed(build, name), platform);
   return {
     ...fresh,
     imageId: image.id,
@@ -83,6 +88,24 @@ async function stateOf(build: ClassicBuild, platformWord: string | undefined, na
     files: sourceVertex(build.engine.layers, image.chainId),
     chainId: image.chainId,
   };
+}
+
+/** `FROM` of a named context: its files, and no config. */
+async function stateOfTree(
+  build: ClassicBuild,
+  source: TreeSource,
+  fresh: Pick<StageState, "author" | "isPastCache" | "cmdWasSet" | "args" | "os" | "architecture"> & { variant?: string | undefined },
+): Promise<StageState> {
+  const { engine, run, solver, committer } = build;
+  const request: SelectRequest = { source, paths: ["."], excludes: [], parents: false };
+  const { items, sums } = (await run.child("selectFiles", request, "reading a named context")) as Selected;
+  const copies = [{ source, items, excludes: [], parents: false, unpacks: false }];
+  const base = sourceVertex(engine.layers, undefined);
+  const files = new Vertex({ kind: "file", base, copies, sums, destination: "/", owner: undefined, mode: undefined });
+  const { made, keys, diffIds, chainId } = await solver.solve(files);
+  if (chainId !== undefined) build.pin.hold(chainId);
+  if (made !== undefined) committer.add({ image: undefined, layer: made, keys, onDone: () => undefined });
+  return { ...fresh, variant: fresh.variant, imageId: "", config: { Env: withPath([]) }, history: [], diffIds, chainId, files };
 }
 
 function runInstruction(step: Step, instruction: Instruction): Promise<StageState> {

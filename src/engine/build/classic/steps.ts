@@ -43,8 +43,9 @@ export async function cachedStep(
   further: readonly string[] = [],
 ): Promise<StageState> {
   const { build, state, text } = step;
-  const key = stepKey(state.imageId, containerConfig, further);
-  const looksUp = !state.isPastCache && !build.request.noCache;
+  // A named context is no image, and no nothing either.
+  const key = stepKey(state.imageId || (state.chainId ?? ""), containerConfig, further);
+  const looksUp = !state.isPastCache && !build.isWithoutCache(step.stage);
   for (;;) {
     const known = looksUp ? build.engine.images.findStep(key) : undefined;
     if (known !== undefined) {

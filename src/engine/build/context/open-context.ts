@@ -26,6 +26,8 @@ export type BuildContext =
 export interface OpenedContext {
   source: TreeSource;
   dockerfile: string;
+  /** Patterns of what is left out. */
+  ignore: string[];
 }
 
 /** Brings a context to where steps can take files from it. */
@@ -52,9 +54,10 @@ async function openArchive(run: BuildRun, { dockerfile: name }: BuildRequest, ar
   const [text, ignore] = texts;
   const dockerfile = checkText(text, name);
   // The client has left out what .dockerignore names, but for these two, which are needed here.
-  const matcher = new IgnoreMatcher(parseIgnoreFile(ignore ?? ""));
+  const patterns = parseIgnoreFile(ignore ?? "");
+  const matcher = new IgnoreMatcher(patterns);
   const hidden = [name, ".dockerignore"].map((one) => path.posix.normalize(one)).filter((one) => matcher.isIgnored(one));
-  return { dockerfile, source: { kind: "archive", archivePath, indexPath, hidden } };
+  return { dockerfile, ignore: patterns, source: { kind: "archive", archivePath, indexPath, hidden } };
 }
 
 async function openRemote(run: BuildRun, request: BuildRequest, url: string): Promise<OpenedContext> {
@@ -74,6 +77,28 @@ async function openRemote(run: BuildRun, request: BuildRequest, url: string): Pr
   await mkdir(root, { mode: 0o700 });
   await rename(archivePath, path.join(root, "Dockerfile"));
   return readFolder(run, { ...request, dockerfile: "Dockerfile" }, { kind: "folder", root, isContext: true }, undefined);
+}
+
+/** A further context that the client names: a folder of this machine, a git repository, or an archive at a URL. */
+export async function openNamedContext(run: BuildRun, request: BuildRequest, given: string): Promise<TreeSource> {
+  if (given.startsWith("/")) return withIgnore(run, { kind: "folder", root: given, isContext: true });
+  const git = parseGitReference(given);
+  if (git !== undefined) {
+    const target = run.filePath();
+    await run.child("cloneGit", { ...git, target, keepGitDir: false, sshAgent: request.sshAgents.get("default") }, `cloning ${git.url}`);
+    return withIgnore(run, { kind: "folder", root: path.join(target, git.folder), isContext: true });
+  }
+  if (!/^https?:\/\//.test(given)) throw new EngineError("invalid", `unknown build context ${JSON.stringify(given)}`);
+  const archivePath = run.filePath();
+  await run.fetch(given, archivePath);
+  const payload: IndexRequest = { archivePath, plainPath: run.filePath(), indexPath: run.filePath(), texts: [] };
+  await run.child("indexContext", payload, "reading a build context");
+  return { kind: "archive", archivePath, indexPath: payload.indexPath, hidden: [] };
+}
+
+async function withIgnore(run: BuildRun, source: Extract<TreeSource, { kind: "folder" }>): Promise<TreeSource> {
+  const [text] = (await run.child("readTexts", { source, texts: [".dockerignore"] }, "reading .dockerignore")) as (string | null)[];
+  return { ...source, ignore: parseIgnoreFile(text ?? "") };
 }
 
 async function openFolder(
@@ -98,7 +123,7 @@ async function readFolder(
   const payload = { source, texts: [name, `${name}.dockerignore`, ".dockerignore"] };
   const texts = (await run.child("readTexts", payload, "reading the Dockerfile")) as (string | null)[];
   const ignore = parseIgnoreFile(texts[1] ?? texts[2] ?? "");
-  return { dockerfile: checkText(text ?? texts[0], name), source: { ...source, ignore } };
+  return { dockerfile: checkText(text ?? texts[0], name), ignore, source: { ...source, ignore } };
 }
 
 function checkText(text: string | null | undefined, name: string): string {
