@@ -295,7 +295,7 @@ class ScopeLinter {
 }
 
 /** What variables may cost in a whole file, which no build paces: their values double from line to line if they like. */
-const MAX_LINT_STEPS = 5_000_000;
+const MAX_LINT_STEPS = 1_000_000;
 
 /** Declared for the builder itself, never part of a stage's variables. */
 const CONTROL_ARGS = new Set(["BUILDKIT_SBOM_SCAN_CONTEXT", "BUILDKIT_SBOM_SCAN_STAGE"]);
