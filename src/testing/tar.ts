@@ -5,6 +5,7 @@ export interface Entry {
   link?: string;
   mode?: number;
   owner?: [user: number, group: number];
+  modifiedSeconds?: number;
   content?: string | Buffer;
   /** What the header says; the content's length by default. */
   sizeBytes?: number;
@@ -17,6 +18,7 @@ export interface Entry {
 
 const BLOCK_BYTES = 512;
 const FLAGS = { file: "0", hardlink: "1", symlink: "2", character: "3", block: "4", directory: "5", fifo: "6" };
+const NOT_ASCII = /[^\0-\x7f]/;
 const MODIFIED_SECONDS = 1_600_000_000;
 
 export function tar(...entries: Entry[]): Buffer {
@@ -26,7 +28,9 @@ export function tar(...entries: Entry[]): Buffer {
 function packed({ pax: asked, ...entry }: Entry): Buffer {
   const content = Buffer.from(entry.content ?? "");
   const body = Buffer.concat([header(entry, content.length), content, padding(content.length)]);
-  const long = [["path", entry.name] as const, ["linkpath", entry.link ?? ""] as const].filter(([, name]) => name.length > 100);
+  const long = [["path", entry.name] as const, ["linkpath", entry.link ?? ""] as const].filter(
+    ([, name]) => name.length > 100 || NOT_ASCII.test(name),
+  );
   const pax = { ...Object.fromEntries(long), ...asked };
   if (Object.keys(pax).length === 0) return body;
   const records = Buffer.concat(Object.entries(pax).map(([key, value]) => record(key, Buffer.from(value))));
@@ -42,7 +46,7 @@ function header(entry: Entry, contentBytes: number): Buffer {
     [owner[0], 108, 7],
     [owner[1], 116, 7],
     [entry.sizeBytes ?? contentBytes, 124, 11],
-    [MODIFIED_SECONDS, 136, 11],
+    [entry.modifiedSeconds ?? MODIFIED_SECONDS, 136, 11],
     [device[0], 329, 7],
     [device[1], 337, 7],
   ] as const) {
