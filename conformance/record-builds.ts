@@ -6,8 +6,7 @@ import { run } from "../src/testing/run.ts";
 import { importBase } from "./builds/base-image.ts";
 import { readGroups } from "./builds/case.ts";
 import type { Engine } from "./builds/engine.ts";
-import type { Layer } from "./builds/image-tree.ts";
-import { type Observation, observe } from "./builds/observe.ts";
+import { ImageReader, type Observation, observe } from "./builds/observe.ts";
 
 // Writes golden files anew from a reference engine; see builds/README.md.
 const { values, positionals } = parseArgs({
@@ -25,14 +24,16 @@ const engine: Engine = {
     }),
 };
 await importBase(engine);
-const layersSeen = new Map<string, Layer>();
+const reader = new ImageReader();
 for (const { name, cases, goldenPath } of readGroups()) {
-  const wanted = cases.filter((one) => one.expect === undefined && (positionals.length === 0 || positionals.some((word) => [name, one.name].includes(word))));
+  const wanted = cases.filter(
+    (one) => one.expect === undefined && (positionals.length === 0 || positionals.some((word) => [name, one.name].includes(word))),
+  );
   if (wanted.length === 0) continue;
   const old = existsSync(goldenPath) ? (JSON.parse(readFileSync(goldenPath, "utf8")) as Record<string, Observation>) : {};
   const golden: Record<string, Observation> = {};
   for (const one of cases) {
-    const recorded = wanted.includes(one) ? await observe(engine, one, layersSeen) : old[one.name];
+    const recorded = wanted.includes(one) ? await observe(engine, one, reader) : old[one.name];
     if (recorded !== undefined) golden[one.name] = recorded;
   }
   writeFileSync(goldenPath, `${JSON.stringify(golden, null, 1)}\n`);

@@ -6,7 +6,11 @@ import { BASE } from "./observe.ts";
 
 /** What `FROM base` is: a busybox with a few files to copy over, delete and own, the same bytes in every engine. */
 export async function importBase(engine: Engine): Promise<void> {
-  const answer = await engine.api("POST", `/images/create?fromSrc=-&repo=${BASE}&tag=latest&changes=${encodeURIComponent('CMD ["sh"]')}`, archive());
+  const answer = await engine.api(
+    "POST",
+    `/images/create?fromSrc=-&repo=${BASE}&tag=latest&changes=${encodeURIComponent('CMD ["sh"]')}`,
+    archive(),
+  );
   if (answer.status !== 200 || answer.text.includes("errorDetail")) throw new Error(`importing the base image: ${answer.text}`);
 }
 

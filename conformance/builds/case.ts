@@ -20,7 +20,7 @@ export interface Case {
   /** Images that are built first, by tag. */
   before?: Record<string, Pick<Case, "dockerfile" | "context" | "flags">>;
   /** Builds after the first, each of the case with some of it changed; compared by which steps were cached. */
-  then?: Record<string, Change>;
+  rebuilds?: Record<string, Change>;
   /** How the build is asked for: over the API with an archive of our own, or by the command line from a folder. */
   by?: "api" | "cli";
   /** What the golden file is written from. `buildkit`: only image and tree are compared. */

@@ -67,13 +67,20 @@ function entriesOf(files: Record<string, File>): Entry[] {
     for (let index = 0; index < many; index += 1) all.set(`${clean}/${String(index).padStart(5, "0")}`, `file ${index}\n`);
   }
   const key = (name: string): string => name.replace(/\/$/, "").replaceAll("/", "\0");
-  return [...all].toSorted(([a], [b]) => Buffer.compare(Buffer.from(key(a)), Buffer.from(key(b)))).map(([name, file]) => entryOf(name, file));
+  return [...all]
+    .toSorted(([a], [b]) => Buffer.compare(Buffer.from(key(a)), Buffer.from(key(b))))
+    .map(([name, file]) => entryOf(name, file));
 }
 
 function entryOf(name: string, file: File): Entry {
-  if (typeof file === "string") return { name, content: file };
+  if (typeof file === "string") return entryOf(name, { content: file });
   const { mode, owner, modified, attributes = {} } = file;
-  const pax = Object.entries(attributes).map(([key, value]) => [`SCHILY.xattr.${key}`, Buffer.from(value, "base64")] as const);
+  const pax: [string, string | Buffer][] = Object.entries(attributes).map(([key, value]) => [
+    `SCHILY.xattr.${key}`,
+    Buffer.from(value, "base64"),
+  ]);
+  // Headers are ASCII; Docker's client, too, puts the rest into PAX records.
+  if (/[^\0-\x7f]/.test(name)) pax.push(["path", name]);
   const all: Entry = {
     name,
     ...(mode === undefined ? {} : { mode }),

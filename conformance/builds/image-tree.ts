@@ -20,7 +20,8 @@ export interface ImageConfig {
 
 /** Paths to entries, in the order of the archive. */
 export interface Layer {
-  diffId: string;
+  /** The diffID that the archive would have if its headers were written as Docker has written them since 23: see `withoutNames`. */
+  sum: string;
   entries: Map<string, LayerEntry>;
 }
 
@@ -56,7 +57,7 @@ export function readSavedImage(archive: Buffer, known: Map<string, Layer>): Save
   if (manifest === undefined) throw new Error("the saved archive holds no image");
   const config = JSON.parse(read(manifest.Config).toString()) as ImageConfig;
   const layers = config.rootfs.diff_ids.map((diffId, index) => {
-    const layer = known.get(diffId) ?? readLayer(diffId, read(manifest.Layers[index] ?? ""));
+    const layer = known.get(diffId) ?? readLayer(read(manifest.Layers[index] ?? ""));
     known.set(diffId, layer);
     return layer;
   });
@@ -84,7 +85,7 @@ export function mergedTree(layers: Layer[]): Map<string, string> {
   return tree;
 }
 
-function readLayer(diffId: string, archive: Buffer): Layer {
+function readLayer(archive: Buffer): Layer {
   const entries = new Map<string, LayerEntry>();
   readTar(archive, (entry, content) => {
     const path = Buffer.from(entry.name, "latin1").toString("utf8").replace(/\/$/, "");
@@ -99,11 +100,34 @@ function readLayer(diffId: string, archive: Buffer): Layer {
       isNew: isNew && !isHardLink,
     });
   });
-  return { diffId, entries };
+  return { sum: createHash("sha256").update(withoutNames(archive)).digest("hex"), entries };
+}
+
+const BLOCK_BYTES = 512;
+const MODE_AT = 100;
+const SIZE_AT = 124;
+const SUM_AT = 148;
+const NAMES_AT = 265;
+
+/** The archive without what Docker 20.10 writes into headers and later ones do not: type bits in modes, names of users and groups. */
+function withoutNames(archive: Buffer): Buffer {
+  const plain = Buffer.from(archive);
+  const octal = (at: number, bytes: number): number => parseInt(plain.toString("latin1", at, at + bytes), 8) || 0;
+  for (let at = 0; plain[at] !== 0 && at < plain.length;) {
+    plain.write((octal(at + MODE_AT, 8) & 0o7777).toString(8).padStart(7, "0"), at + MODE_AT);
+    plain.fill(0, at + NAMES_AT, at + NAMES_AT + 64);
+    plain.write(" ".repeat(8), at + SUM_AT);
+    const sum = plain.subarray(at, at + BLOCK_BYTES).reduce((total, byte) => total + byte, 0);
+    plain.write(`${sum.toString(8).padStart(6, "0")}\0 `, at + SUM_AT);
+    at += BLOCK_BYTES * (1 + Math.ceil(octal(at + SIZE_AT, 12) / BLOCK_BYTES));
+  }
+  return plain;
 }
 
 function lineOf(entry: ReadEntry, content: Buffer, target: string, isNew: boolean): string {
-  const attributes = [...entry.attributes].toSorted().map(([name, value]) => `${name}=${value.toString("base64")}`);
+  const attributes = [...entry.attributes.entries()]
+    .toSorted(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, value]) => `${name}=${value.toString("base64")}`);
   const sum = createHash("sha256").update(content).digest("hex").slice(0, 12);
   return [
     entry.type,

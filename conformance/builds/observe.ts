@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from "node:util";
 
 import { type Case, changed } from "./case.ts";
 import { build, type Built, type Engine } from "./engine.ts";
-import { type ImageConfig, type Layer, mergedTree, readSavedImage } from "./image-tree.ts";
+import { type ImageConfig, type Layer, mergedTree, readSavedImage, type SavedImage } from "./image-tree.ts";
 
 /** All that is compared of a case: what a golden file holds. No ids, times or paths of a machine. */
 export interface Observation {
@@ -15,18 +15,37 @@ export interface Observation {
   size?: number;
   /** What the image has that the base has not, path by path; null: what the base has and the image has not. */
   tree?: Record<string, string | null>;
-  /** Of the layers above the base: their diffID where nothing in them has the time of the build, else what is in them. */
+  /** Of the layers above the base: their sum where nothing in them has the time of the build, else what is in them. */
   layers?: (string | string[])[];
   /** Which steps were cached when the same was built again, and after each change. */
-  then?: Record<string, string>;
+  rebuilds?: Record<string, string>;
 }
 
 export const BASE = "tsubo-conformance-base";
+
+/** Reads images of one engine; each layer once. */
+export class ImageReader {
+  readonly #layers = new Map<string, Layer>();
+  #base: Promise<SavedImage & { size: number }> | undefined;
+
+  async read(engine: Engine, name: string): Promise<SavedImage & { size: number }> {
+    // The Engine API's image.
+    const { Size } = (await engine.api("GET", `/images/${name}/json`)).json() as { Size: number };
+    const saved = await engine.api("GET", `/images/get?names=${encodeURIComponent(name)}`);
+    return { ...readSavedImage(saved.bytes, this.#layers), size: Size };
+  }
+
+  base(engine: Engine): Promise<SavedImage & { size: number }> {
+    this.#base ??= this.read(engine, BASE);
+    return this.#base;
+  }
+}
+
 /** Longer lists are kept as their number and sum. */
 const LINES_AT_MOST = 60;
 
 /** Builds a case with all its changes. The engine has the image BASE. */
-export async function observe(engine: Engine, one: Case, layersSeen: Map<string, Layer>): Promise<Observation> {
+export async function observe(engine: Engine, one: Case, reader: ImageReader): Promise<Observation> {
   await prepare(engine, { name: one.name, dockerfile: `FROM ${BASE}\nLABEL case=${one.name}\n`, flags: ["-t=base"] });
   for (const [tag, before] of Object.entries(one.before ?? {})) await prepare(engine, { ...before, name: one.name, flags: [`-t=${tag}`] });
 
@@ -36,11 +55,12 @@ export async function observe(engine: Engine, one: Case, layersSeen: Map<string,
     ...(isClassic ? { text: linesOf(normalised(built.text)) } : {}),
     ...(built.error === undefined ? {} : { error: isClassic ? built.error : { message: "" } }),
   };
-  if (built.imageId !== undefined) Object.assign(observation, await describeImage(engine, built.imageId, isClassic, layersSeen));
+  if (built.imageId !== undefined) Object.assign(observation, await describeImage(engine, built.imageId, isClassic, reader));
   if (!isClassic) return observation;
-  const then: Record<string, string> = {};
-  for (const [name, change] of Object.entries({ again: {}, ...one.then })) then[name] = cachedSteps(await build(engine, changed(one, change)));
-  return { ...observation, then };
+  const rebuilds: Record<string, string> = {};
+  for (const [name, change] of Object.entries({ again: {}, ...one.rebuilds }))
+    rebuilds[name] = cachedSteps(await build(engine, changed(one, change)));
+  return { ...observation, rebuilds };
 }
 
 async function prepare(engine: Engine, wanted: Parameters<typeof build>[1]): Promise<void> {
@@ -48,22 +68,16 @@ async function prepare(engine: Engine, wanted: Parameters<typeof build>[1]): Pro
   if (error !== undefined) throw new Error(`${wanted.name}: an image that it needs could not be built: ${error.message}`);
 }
 
-async function describeImage(engine: Engine, id: string, isClassic: boolean, layersSeen: Map<string, Layer>): Promise<Observation> {
-  const sizes = [id, BASE].map(async (name) => {
-    // The Engine API's image.
-    const { Size } = (await engine.api("GET", `/images/${name}/json`)).json() as { Size: number };
-    return Size;
-  });
-  const [size = 0, baseSize = 0] = await Promise.all(sizes);
-  const { config, layers } = readSavedImage((await engine.api("GET", `/images/${id}/get`)).bytes, layersSeen);
-  const base = readSavedImage((await engine.api("GET", `/images/${BASE}/get`)).bytes, layersSeen);
+async function describeImage(engine: Engine, id: string, isClassic: boolean, reader: ImageReader): Promise<Observation> {
+  const { config, layers, size } = await reader.read(engine, id);
+  const base = await reader.base(engine);
   const isOnBase = layers[0] === base.layers[0];
   const own = isOnBase ? layers.slice(base.layers.length) : layers;
   const before = isOnBase ? mergedTree(base.layers) : new Map<string, string>();
   return {
     image: imageOf(config, isClassic),
     ...(isClassic ? { history: historyOf(config, isOnBase) } : {}),
-    size: isOnBase ? size - baseSize : size,
+    size: isOnBase ? size - base.size : size,
     tree: shortened(treeBeyond(before, mergedTree(layers))),
     layers: own.map(layerOf),
   };
@@ -82,8 +96,8 @@ function shortened(tree: Record<string, string | null>): Record<string, string |
   return { [`${lines.length} files`]: sumOf(lines.map(([path, line]) => `${path} ${line}`)) };
 }
 
-function layerOf({ diffId, entries }: Layer): string | string[] {
-  if (![...entries.values()].some(({ isNew }) => isNew)) return diffId;
+function layerOf({ sum, entries }: Layer): string | string[] {
+  if (![...entries.values()].some(({ isNew }) => isNew)) return sum;
   const names = [...entries.keys()];
   return names.length <= LINES_AT_MOST ? names : [`${names.length} files`, sumOf(names)];
 }
@@ -96,7 +110,7 @@ function sumOf(lines: string[]): string {
 function imageOf({ os, author, config, container_config: ofContainer }: ImageConfig, isClassic: boolean): Record<string, unknown> {
   const kept = configOf(config);
   const more = Object.entries(configOf(ofContainer)).filter(([key, value]) => !isDeepStrictEqual(value, kept[key]));
-  const all = { os, author, config: kept, container: isClassic ? Object.fromEntries(more) : undefined };
+  const all = { os, author, config: kept, container: isClassic ? Object.fromEntries<unknown>(more) : undefined };
   return JSON.parse(JSON.stringify(all)) as Record<string, unknown>;
 }
 
@@ -104,7 +118,9 @@ function imageOf({ os, author, config, container_config: ofContainer }: ImageCon
 function configOf(config: Record<string, unknown> = {}): Record<string, unknown> {
   const { Hostname: _, Image: __, Labels, ...rest } = config;
   const { case: ___, ...labels } = (Labels ?? {}) as Record<string, unknown>;
-  const said = Object.entries<unknown>({ ...rest, Labels: labels }).filter(([, value]) => value !== null && value !== false && value !== "");
+  const said = Object.entries<unknown>({ ...rest, Labels: labels }).filter(
+    ([, value]) => value !== null && value !== false && value !== "",
+  );
   return Object.fromEntries(said.toSorted(byName));
 }
 
@@ -127,7 +143,8 @@ function normalised(text: string): string {
   };
   return text.replaceAll(
     /^( ---> (?:Running in |Removed intermediate container )?|Removing intermediate container |Successfully built )([0-9a-f]{12})$|^()(sha256:[0-9a-f]{64})$/gm,
-    (_match, before: string | undefined, short: string | undefined, _none, long: string | undefined) => (before ?? "") + named(short ?? long ?? ""),
+    (_match, before: string | undefined, short: string | undefined, _none, long: string | undefined) =>
+      (before ?? "") + named(short ?? long ?? ""),
   );
 }
 

@@ -34,7 +34,7 @@ export interface LayerDriver {
    */
   commit(layers: FinishedLayer[]): Promise<void>;
 
-  /** Bytes of the regular files in one layer, and the chain above which it sits. */
+  /** Bytes of the regular files and symlinks in one layer, and the chain above which it sits. */
   describe(chainId: string): ({ parent: string | undefined } & LayerContent) | undefined;
 
   /**
@@ -73,7 +73,7 @@ export interface LayerDriver {
   removeWritable(containerId: string): Promise<void>;
   /** What `docker inspect` shows under GraphDriver.Data. */
   inspectWritable(containerId: string, parent: string | undefined, target: string): Record<string, string>;
-  /** Bytes of the regular files that a container has written. */
+  /** Bytes of the regular files and symlinks that a container has written. */
   measureWritable(containerId: string): Promise<number>;
   /** What a container has changed of what it was made from, by Docker's rules and in Docker's order. */
   changesOf(containerId: string, signal?: AbortSignal): Promise<LayerChange[]>;

@@ -1,7 +1,10 @@
 import { lstat, readdir } from "node:fs/promises";
 import path from "node:path";
 
-/** Bytes of the regular files below `folder`; one with several names counts once, what goes away meanwhile not at all. */
+/**
+ * Bytes of all below `folder` but folders, as Docker counts: a symlink has those of the path it says. A file with several names counts once,
+ * what goes away meanwhile not at all.
+ */
 export async function measureTree(folder: string): Promise<number> {
   const seen = new Set<string>();
   let total = 0;
@@ -11,7 +14,7 @@ export async function measureTree(folder: string): Promise<number> {
     const entries = await readdir(current, { withFileTypes: true }).catch(() => []);
     waiting.push(...entries.filter((entry) => entry.isDirectory()).map((entry) => path.join(current, entry.name)));
     for (const entry of entries) {
-      if (!entry.isFile()) continue;
+      if (entry.isDirectory()) continue;
       const status = await lstat(path.join(current, entry.name)).catch(() => undefined);
       if (status === undefined) continue;
       if (status.nlink > 1) {

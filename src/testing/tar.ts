@@ -18,7 +18,6 @@ export interface Entry {
 
 const BLOCK_BYTES = 512;
 const FLAGS = { file: "0", hardlink: "1", symlink: "2", character: "3", block: "4", directory: "5", fifo: "6" };
-const NOT_ASCII = /[^\0-\x7f]/;
 const MODIFIED_SECONDS = 1_600_000_000;
 
 export function tar(...entries: Entry[]): Buffer {
@@ -28,9 +27,7 @@ export function tar(...entries: Entry[]): Buffer {
 function packed({ pax: asked, ...entry }: Entry): Buffer {
   const content = Buffer.from(entry.content ?? "");
   const body = Buffer.concat([header(entry, content.length), content, padding(content.length)]);
-  const long = [["path", entry.name] as const, ["linkpath", entry.link ?? ""] as const].filter(
-    ([, name]) => name.length > 100 || NOT_ASCII.test(name),
-  );
+  const long = [["path", entry.name] as const, ["linkpath", entry.link ?? ""] as const].filter(([, name]) => name.length > 100);
   const pax = { ...Object.fromEntries(long), ...asked };
   if (Object.keys(pax).length === 0) return body;
   const records = Buffer.concat(Object.entries(pax).map(([key, value]) => record(key, Buffer.from(value))));

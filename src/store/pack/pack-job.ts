@@ -22,7 +22,7 @@ export interface PackRequest {
 export interface PackResult {
   /** Of the tar. */
   diffId: string;
-  /** Of all regular files. */
+  /** Of all regular files and symlinks. */
   bytes: number;
   tarBytes: number;
   /** Of the file that was written. */

@@ -20,7 +20,7 @@ export interface PackOptions {
 
 /** What was packed so far. */
 export interface PackCounts {
-  /** Of all regular files. */
+  /** Of all regular files and symlinks. */
   bytes: number;
 }
 
@@ -82,6 +82,7 @@ function* packLeaf(folder: number, leaf: string, prefix: string, status: BigIntS
   if (status.isFile()) return yield* packFile(folder, leaf, header, packing);
   const target = status.isSymbolicLink() ? readlinkSync(pathOf(path), "latin1") : "";
   yield* output.bytes(packHeader({ ...header, linkName: target }));
+  packing.counts.bytes += target.length;
 }
 
 function* packFile(folder: number, leaf: string, header: PackedHeader, { output, counts }: Packing): Generator<Buffer> {

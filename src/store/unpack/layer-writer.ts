@@ -44,7 +44,7 @@ export class LayerWriter implements TarSink {
     this.#limits = limits;
   }
 
-  /** Bytes of all regular files. */
+  /** Bytes of all regular files and of what symlinks say, as Docker counts. */
   get bytes(): number {
     return this.#bytes;
   }
@@ -76,7 +76,7 @@ export class LayerWriter implements TarSink {
     if (this.#entries > this.#limits.maxEntries) {
       throw new EngineError("invalid", `the layer has more than ${this.#limits.maxEntries} entries`);
     }
-    this.#bytes += entry.sizeBytes;
+    this.#bytes += entry.type === "symlink" ? entry.linkName.length : entry.sizeBytes;
     if (this.#bytes > this.#limits.maxBytes) {
       throw new EngineError("invalid", `the layer's files have more than ${this.#limits.maxBytes} bytes`);
     }

@@ -30,7 +30,7 @@ export interface UnpackRequest {
 export interface UnpackResult {
   /** Digest of the archive, decompressed. */
   diffId: string;
-  /** Of all regular files. */
+  /** Of all regular files and symlinks. */
   bytes: number;
   /** Of the archive, decompressed. */
   tarBytes: number;

@@ -64,7 +64,7 @@ async function copyFrom(step: Step, instruction: CopyInstruction | AddInstructio
     );
   }
   const hash = sums.length === 1 ? sum : joinSums("multi", sums);
-  const comment = `#(nop) ${command} ${chown === undefined ? "" : `--chown=${chown} `}${hash} in ${destination} `;
+  const comment = `#(nop) ${command} ${chown === undefined ? "" : `--chown=${chown}`}${hash} in ${destination} `;
   const containerConfig: ContainerDefaults = { ...state.config, Cmd: [...shellOf(state.config), comment] };
   const work = async (): Promise<StepResult> => {
     const copy: Omit<FileOperation, "base"> = { kind: "file", copies, sums, destination: absolute(state, destination), owner: chown, mode };

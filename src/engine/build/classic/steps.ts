@@ -25,6 +25,9 @@ export interface Step {
   escape: "\\" | "`";
 }
 
+/** Of an archive without entries. */
+const EMPTY_DIFF_ID = "sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef";
+
 /** What a step makes beside the config: files, or nothing. */
 export interface StepResult {
   containerId: string | undefined;
@@ -67,7 +70,9 @@ export async function cachedStep(
     underWay.resolve(id);
   };
   try {
-    const result = await work();
+    const { containerId, files } = await work();
+    // Nothing was changed: as in Docker, an image without a layer of its own.
+    const result = { containerId, files: files?.solved.diffIds.at(-1) === EMPTY_DIFF_ID ? undefined : files };
     return makeImage(step, key, containerConfig, next, result, settle);
   } catch (error) {
     settle(undefined);
