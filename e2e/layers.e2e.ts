@@ -75,7 +75,7 @@ describe.each(Object.keys(DRIVERS) as (keyof typeof DRIVERS)[])("the driver %s",
     expect(store.driver.describe(chainId)).toEqual({
       parent: undefined,
       diffId: chainId,
-      bytes: "content".length,
+      bytes: "content".length + "folder/file".length,
       tarBytes: archive.length,
     });
     expect(digestOf(archive)).toBe(chainId);
