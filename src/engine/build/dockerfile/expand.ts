@@ -241,7 +241,7 @@ class Expander {
       return kept + next;
     }
     this.at += 1;
-    return kept + this.escape;
+    return this.escape;
   }
 
   private readVariable(): string {

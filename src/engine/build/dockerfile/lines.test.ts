@@ -107,7 +107,14 @@ test("characters keep their place in the file", () => {
   const sourceLines = source.split("\n");
   expect(places.map((place) => sourceLines[(place?.line ?? 0) - 1]?.charAt(place?.column ?? 0)).join("")).toBe("ab \tcdef");
   expect(line?.range()).toEqual({ start: { line: 2, column: 2 }, end: { line: 5, column: 2 } });
+  expect(line?.firstLine).toBe(2);
   expect(line?.rangeOf(4, 6)).toEqual({ start: { line: 4, column: 1 }, end: { line: 4, column: 3 } });
+});
+
+test("a line that begins with a continuation is placed where its words are", () => {
+  const line = new LineReader("\n\\\n  ab\n").next();
+  expect(line?.firstLine).toBe(2);
+  expect(line?.range()).toEqual({ start: { line: 3, column: 2 }, end: { line: 3, column: 4 } });
 });
 
 describe("heredoc bodies", () => {

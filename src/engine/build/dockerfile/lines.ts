@@ -2,7 +2,7 @@
  * Physical lines joined into logical ones, as Docker joins them: the continuation character goes, comment lines and (deprecated) blank lines
  * inside a continuation go, leading blanks of the lines that follow stay. Each logical line knows where its characters come from.
  */
-import { skipSpaces, trimSpace } from "./characters.ts";
+import { skipSpaces, skipSpacesBack, trimSpace } from "./characters.ts";
 import { DirectiveReader } from "./directives.ts";
 import { DockerfileError, type Directives, MAX_HEREDOC_BYTES, MAX_LINE_BYTES, type Position, type Range, type Warning } from "./syntax.ts";
 
@@ -33,6 +33,11 @@ export class LogicalLine {
     this.lastLine = line;
   }
 
+  /** The line that Docker's messages name: the first, even if nothing but a continuation is on it. */
+  get firstLine(): number {
+    return this.pieces[0]?.position.line ?? 1;
+  }
+
   positionOf(offset: number): Position {
     let low = 0;
     let high = this.pieces.length - 1;
@@ -55,7 +60,7 @@ export class LogicalLine {
 
   /** From the keyword to the last line, heredocs included. */
   range(): Range {
-    const words = this.rangeOf(0, this.text.trimEnd().length);
+    const words = this.rangeOf(skipSpaces(this.text, 0), skipSpacesBack(this.text, this.text.length));
     return words.end.line >= this.lastLine ? words : { start: words.start, end: { line: this.lastLine, column: 0 } };
   }
 }

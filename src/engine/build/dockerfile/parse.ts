@@ -80,6 +80,6 @@ function typed(statement: Statement, reader: LineReader): Instruction | FromInst
   const { line } = statement;
   return toInstruction(statement, (message: string, word?: Word) => {
     const range = word === undefined ? line.range() : line.rangeOf(word.start, word.end);
-    reader.fail(`dockerfile parse error on line ${line.positionOf(0).line}: ${message}`, range);
+    reader.fail(`dockerfile parse error on line ${line.firstLine}: ${message}`, range);
   });
 }
