@@ -34,6 +34,15 @@ test("builds read the same", { timeout: 240_000 }, async () => {
   );
 });
 
+test("a quiet build that fails tells all after all, and ends with the step's exit code", async () => {
+  for (const program of ["docker", "tsubo"] as const) {
+    const dockerfile = "FROM busybox\nRUN echo why; exit 3\n";
+    const { code, stdout, stderr } = await daemon().run([daemon().pathOf(program), "build", "-q", "-"], { input: dockerfile });
+    expect([program, code, stdout]).toEqual([program, 3, ""]);
+    expect(stderr).toMatch(/\nStep 2\/2 : RUN echo why; exit 3\n ---> Running in [0-9a-f]{12}\nwhy\nThe command .* non-zero code: 3\n$/);
+  }
+});
+
 test("the context that is sent is the same, byte for byte, and so is what is asked for", async () => {
   const context = path.join(folder, "odd");
   mkdirSync(context);

@@ -15,6 +15,7 @@ import type { BuildEngine } from "../open-builds.ts";
 import { BuildArgs } from "./build-args.ts";
 import { findMistakes, tellMistakes } from "./check.ts";
 import { Committer } from "./committer.ts";
+import { KeptOutput } from "./kept-output.ts";
 import { planStages, type PlannedStage } from "./plan.ts";
 import { platformArgs } from "./platform-args.ts";
 import type { StageState } from "./stage-state.ts";
@@ -57,9 +58,8 @@ export async function buildClassic(engine: BuildEngine, request: BuildRequest, o
   if (request.check) return tellMistakes(dockerfile, request.dockerfile, mistakes, output);
   for (const { rule, detail, range } of mistakes) output.warning(`${rule}: ${detail} (line ${range.start.line})`);
 
-  const nothing = (): void => undefined;
-  const quiet: BuildOutput = { text: nothing, errorText: nothing, imageId: nothing, warning: nothing, step: nothing };
-  const transcript = new Transcript(request.quiet ? quiet : output);
+  const kept = new KeptOutput(output);
+  const transcript = new Transcript(request.quiet ? kept : output);
   const args = new BuildArgs(request.buildArgs, platformArgs(request.platform));
   const build: ClassicBuild = {
     engine,
@@ -92,6 +92,7 @@ export async function buildClassic(engine: BuildEngine, request: BuildRequest, o
     await build.committer.done().catch(() => undefined);
     signal.throwIfAborted();
     transcript.flush();
+    kept.tell();
     throw error;
   }
   await build.committer.done();
