@@ -13,8 +13,8 @@ export const places = [
     " ",
   ),
   ..."pull push rename restart rm rmi run save search start stop tag top unpause version wait".split(" "),
-  ..."builder prune,container inspect,container prune,image inspect,image prune,network inspect,network ls".split(","),
-  ..."system df,system prune,volume inspect,volume ls".split(","),
+  ..."builder prune,container inspect,container prune,image inspect,image prune,network inspect,network ls,network prune".split(","),
+  ..."system df,system prune,volume inspect,volume ls,volume prune".split(","),
 ];
 
 /**

@@ -201,7 +201,9 @@ const archiveMistakes = [
   ..."load -i /nosuch|load x|load --platform a/b/c/d -i /dev/null|push|push UPPER|push nope|push -q nope|push -a busybox:1".split("|"),
   ..."commit|commit nope|commit nope UPPER|commit nope a:b:c|commit nope a b|diff|diff nope|diff ''|search|search --limit x foo".split("|"),
   ..."search -f foo foo|system df x|system df --format '{{.Nope}}'|system df --format '{{'|system df -v --format '{{.Nope}}'".split("|"),
-  ..."system prune -f --volumes --filter until=1h|system prune --filter foo|builder prune --keep-storage foo".split("|"),
+  ..."system prune -f --volumes --filter until=1h|system prune --filter foo|volume prune -a --filter all=1|network prune -f --filter foo=bar|volume prune -f --filter foo=bar|builder prune --keep-storage foo".split(
+    "|",
+  ),
 ].map((call) => `$CLI ${call}`);
 
 /** Of builds that do not come to be. */
@@ -291,7 +293,7 @@ export const mistakes = [
   ...archiveMistakes,
   ...buildMistakes,
   "echo FROM busybox | $CLI build -f x -",
-  ..."image prune,image prune -a,system prune,system prune -a --volumes,builder prune,builder prune -a"
+  ..."network prune,volume prune,volume prune -a,image prune,image prune -a,system prune,system prune -a --volumes,builder prune,builder prune -a"
     .split(",")
     .map((call) => `echo n | $CLI ${call}`),
   "echo n | $CLI system prune --filter until=1h --filter label=a --filter 'label!=b'",
@@ -384,6 +386,9 @@ export const libraryStory = [
   "$CLI system prune -f | tail -1",
   "$CLI system prune -f -a --volumes --filter label=$N | tail -1",
   "$CLI system prune -f --filter foo=bar",
+  "$CLI network prune -f",
+  "$CLI volume prune -f",
+  "$CLI volume prune -af",
   "$CLI builder prune -f | tail -1",
   "$CLI builder prune -f -a --keep-storage 1gb --filter foo=bar",
 ];

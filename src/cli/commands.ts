@@ -73,10 +73,12 @@ export const commands: readonly CommandEntry[] = [
   at("image prune", "Remove images that nothing uses", () => import("./commands/image-prune.ts")),
   at("network inspect", "Show everything about networks", () => import("./commands/network-inspect.ts")),
   at("network ls, network list", "List networks", () => import("./commands/network-ls.ts")),
+  at("network prune", "Remove networks that no container uses", () => import("./commands/network-prune.ts")),
   at("system df", "Show what takes up the disk", () => import("./commands/system-df.ts")),
   at("system prune", "Remove everything that nothing uses", () => import("./commands/system-prune.ts")),
   at("volume inspect", "Show everything about volumes", () => import("./commands/volume-inspect.ts")),
   at("volume ls, volume list", "List volumes", () => import("./commands/volume-ls.ts")),
+  at("volume prune", "Remove volumes that no container uses", () => import("./commands/volume-prune.ts")),
 ];
 
 /** The entry at the longest place that `words` begin with. */

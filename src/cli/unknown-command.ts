@@ -8,8 +8,8 @@ export const notYet: ReadonlySet<string> = new Set([
   ..."buildx compose config context cp manifest node plugin secret".split(" "),
   ..."service stack stats swarm trust update".split(" "),
   ..."cp stats update".split(" ").map((name) => `container ${name}`),
-  ..."connect create disconnect prune rm".split(" ").map((name) => `network ${name}`),
-  ..."create prune rm".split(" ").map((name) => `volume ${name}`),
+  ..."connect create disconnect rm".split(" ").map((name) => `network ${name}`),
+  ..."create rm".split(" ").map((name) => `volume ${name}`),
 ]);
 
 /** The exit status for a flag that there is not. */
