@@ -133,6 +133,60 @@ describe("the engine on the same machine", () => {
   });
 });
 
+describe("what only our engine understands", () => {
+  /** Builds a Dockerfile in an empty folder; what it says, both streams. */
+  async function build(dockerfile: string, ...flags: string[]): Promise<{ code: number; said: string }> {
+    const file = path.join(folder, "own.Dockerfile");
+    writeFileSync(file, dockerfile);
+    const context = mkdtempSync(path.join(folder, "empty-"));
+    const command = [daemon().pathOf("tsubo"), "build", "-f", file, ...flags, context];
+    const { code, stdout, stderr } = await daemon().run(command, { env: { TOKEN: "from a variable" } });
+    return { code, said: stdout + stderr };
+  }
+
+  test("secrets are seen by the RUN that asks for them, up to 500 KiB, and by nobody else", async () => {
+    const file = path.join(folder, "secret");
+    writeFileSync(file, Buffer.alloc(500 * 1024, "s"));
+    const mount = (id: string): string => `RUN --mount=type=secret,id=${id} `;
+    const dockerfile = `FROM busybox\n${mount("a")}wc -c </run/secrets/a\n${mount("b")}cat /run/secrets/b\nRUN ls -A /run/secrets || echo none\n`;
+    const { code, said } = await build(dockerfile, "--secret", `id=a,src=${file}`, "--secret", "id=b,env=TOKEN", "-t", "secrets");
+    expect([code, said]).toEqual([0, expect.stringMatching(/\n512000\n[^]*\nfrom a variable[^]*\nSuccessfully tagged secrets:latest\n$/)]);
+    const history = await daemon().tsuboOk("history", "--no-trunc", "secrets");
+    expect(history).not.toContain("from a variable");
+  });
+
+  test("a folder has a name for --from", async () => {
+    const other = mkdtempSync(path.join(folder, "other-"));
+    writeFileSync(path.join(other, "file"), "of the other");
+    const { code, said } = await build("FROM busybox\nCOPY --from=other file /f\nRUN cat /f\n", "--build-context", `other=${other}`);
+    expect([code, said]).toEqual([0, expect.stringContaining("\nof the other")]);
+  });
+
+  test("a check names the mistakes and builds nothing", async () => {
+    const { code, said } = await build("from busybox\nRUN true\nCMD echo\n", "--check");
+    expect([code, said]).toEqual([1, expect.stringMatching(/^\nWARNING: ConsistentInstructionCasing: [^]*\nown\.Dockerfile:1\n/)]);
+    expect(said).not.toContain("Step 1");
+  });
+
+  test("one stage can be built anew", async () => {
+    const dockerfile = "FROM busybox AS one\nRUN echo first\nFROM busybox AS two\nRUN echo second\nCOPY --from=one /bin/sh /x\n";
+    expect((await build(dockerfile)).code).toBe(0);
+    const again = await build(dockerfile, "--no-cache-filter", "two");
+    expect(again.said.match(/\n(first|second)\n/g)).toEqual(["\nsecond\n"]);
+  });
+
+  test("no other engine is asked for it", async () => {
+    const ran = await daemon().run([daemon().pathOf("tsubo"), "build", "--check", "--secret", "id=x", "."], {
+      env: { DOCKER_HOST: "unix:///nosuch.sock" },
+    });
+    expect([ran.code, ran.stderr]).toEqual([1, expect.stringContaining("Cannot connect")]);
+    expect(await build("FROM busybox\n", "--ssh", "default=/nosuch")).toMatchObject({
+      code: 1,
+      said: expect.stringContaining("/nosuch is no socket") as string,
+    });
+  });
+});
+
 test("a shell where a step failed: its folder, the files of those before it, the build's arguments; then the step's exit code", async () => {
   const file = path.join(folder, "fails");
   writeFileSync(file, "FROM busybox\nARG WHAT\nWORKDIR /work\nRUN echo made >file\nRUN exit 7\n");

@@ -20,7 +20,7 @@ export type BuildContext = {
   /** The Dockerfile's path inside; the engine's default where it is empty. */
   readonly dockerfile: string;
   /** The folder, for an engine on this machine to read itself, and the text of a Dockerfile that is not in it. */
-  readonly inPlace?: { readonly folder: string; readonly dockerfile?: Buffer };
+  readonly inPlace?: { readonly folder: string; readonly dockerfile?: { readonly name: string; readonly content: Buffer } };
 };
 
 const DOCKERFILE = "Dockerfile";
@@ -84,9 +84,11 @@ async function fromFolder(source: string, dockerfile: string): Promise<BuildCont
     [IGNORE_FILE, ignoreFile],
   ]);
   const archive = packFolder(folder, { ignore: ignoring(ignored, [IGNORE_FILE]), instead });
-  // An ignore file beside a Dockerfile elsewhere is not the engine's to see; an empty Dockerfile would be none.
-  const isOwn = content.length > 0 && (file === undefined || !existsSync(`${file}${IGNORE_FILE}`));
-  return { archive, dockerfile: name, ...(isOwn && { inPlace: { folder, dockerfile: content } }) };
+  // An ignore file beside a Dockerfile elsewhere is not the engine's to see, nor is one in the folder that has its name. An empty Dockerfile would be none.
+  const shown = path.basename(file ?? DOCKERFILE);
+  const ignoreFiles = [...(file === undefined ? [] : [`${file}${IGNORE_FILE}`]), path.join(folder, `${shown}${IGNORE_FILE}`)];
+  const isOwn = content.length > 0 && !ignoreFiles.some(existsSync);
+  return { archive, dockerfile: name, ...(isOwn && { inPlace: { folder, dockerfile: { name: shown, content } } }) };
 }
 
 /** The Dockerfile's real path: as it was named, from where we stand, or the usual one. */

@@ -87,9 +87,10 @@ async function requestBuild({ client, config, flags }: Call, context: BuildConte
       [buildParameters.context]: inPlace.folder,
       [buildParameters.device]: String(dev),
       [buildParameters.inode]: String(ino),
+      ...(inPlace.dockerfile && { dockerfile: inPlace.dockerfile.name }),
     };
     try {
-      const stream = inPlace.dockerfile && Readable.from([inPlace.dockerfile]);
+      const stream = inPlace.dockerfile && Readable.from([inPlace.dockerfile.content]);
       return await client.request("POST", "/build", { query: { ...query, ...folder }, headers, ...(stream && { stream }) });
     } catch (error) {
       // It stands elsewhere and sees another folder there.
