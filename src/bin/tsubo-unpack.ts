@@ -7,6 +7,7 @@ import { downloadBlob, type DownloadRequest } from "../engine/images/registry/do
 import type { IndexImagesRequest } from "../engine/images/archives/index-archive.ts";
 import { exchange, type ExchangeRequest } from "../engine/images/registry/exchange.ts";
 import { fetchFile, type FetchRequest } from "../engine/images/registry/fetch-file.ts";
+import { sendBlob, type SendRequest } from "../engine/images/registry/send-blob.ts";
 import type { AdoptRequest } from "../store/unpack/adopt-folders.ts";
 import type { CopyRequest } from "../store/pack/copy-tree.ts";
 import type { ChangesRequest } from "../store/pack/list-changes.ts";
@@ -17,6 +18,7 @@ import type { UnpackRequest } from "../store/unpack/unpack-layer.ts";
 serveJobs({
   download: (payload, progress, signal) => downloadBlob(payload as DownloadRequest, progress, signal),
   exchange: (payload, _progress, signal) => exchange(payload as ExchangeRequest, signal),
+  send: (payload, progress, signal) => sendBlob(payload as SendRequest, progress, signal),
   fetch: (payload, progress, signal) => fetchFile(payload as FetchRequest, progress, signal),
   // Loaded when it comes to that: it takes koffi and 40 ms, and downloads come first.
   unpack: async (payload, progress, signal) => {

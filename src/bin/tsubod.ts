@@ -83,6 +83,7 @@ async function openDaemon(config: DaemonConfig, log: Log): Promise<AsyncDisposab
       insecureRegistries: config.registries.insecure,
       mirrors: config.registries.mirrors,
       maxConcurrentDownloads: config.registries.maxConcurrentDownloads,
+      maxConcurrentUploads: config.registries.maxConcurrentUploads,
       maxDownloadAttempts: config.registries.maxDownloadAttempts,
       certificateFolders: CERTIFICATE_FOLDERS,
     },

@@ -22,6 +22,8 @@ export interface Blobs {
   /** Unless `isNeeded` says, at the last moment, that somebody wants it. */
   remove: (digest: string, isNeeded: () => boolean) => Promise<void>;
   list: () => Promise<string[]>;
+  /** The file of one that is there. */
+  path: (digest: string) => string;
   /** Where a download of this blob grows. */
   partialPath: (digest: string) => string;
   /** A file of its own for something that passes through; the next start deletes it. */
@@ -69,6 +71,7 @@ export function openBlobs(roots: Roots): Blobs {
       const names = await readdir(paths.blobs(roots));
       return names.filter((name) => /^[a-f0-9]{64}$/.test(name)).map((name) => `sha256:${name}`);
     },
+    path: fileOf,
     partialPath: (digest) => path.join(paths.partialBlobs(roots), hexOf(digest)),
     temporaryPath,
     async removeTemporary() {

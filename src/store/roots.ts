@@ -34,6 +34,7 @@ export const paths = {
   database: (roots: Roots): string => path.join(roots.data, "state.db"),
   blobs: (roots: Roots): string => path.join(roots.data, "content/blobs/sha256"),
   partialBlobs: (roots: Roots): string => path.join(roots.data, "content/partial"),
+  packedLayers: (roots: Roots): string => path.join(roots.data, "content/packed"),
   layers: (roots: Roots): string => path.join(roots.data, "layers"),
   layersTrash: (roots: Roots): string => path.join(roots.data, "layers-trash"),
   containers: (roots: Roots): string => path.join(roots.data, "containers"),
@@ -70,6 +71,7 @@ export async function ensureRoots(roots: Roots): Promise<void> {
   const {
     blobs,
     partialBlobs,
+    packedLayers,
     layers,
     layersTrash,
     containers,
@@ -86,6 +88,7 @@ export async function ensureRoots(roots: Roots): Promise<void> {
   for (const folder of [
     blobs,
     partialBlobs,
+    packedLayers,
     layers,
     layersTrash,
     containers,

@@ -67,4 +67,14 @@ export const MIGRATIONS: readonly string[] = [
   ) STRICT;
   CREATE INDEX operation_results_by_layer ON operation_results(chain_id);
   `,
+  `
+  CREATE TABLE layer_digests (            -- where registries have layers: engine/images/layer-digests.ts
+    id         INTEGER PRIMARY KEY,       -- the newest has the highest
+    diff_id    TEXT NOT NULL,
+    digest     TEXT NOT NULL,             -- of the compressed layer
+    bytes      INTEGER NOT NULL,
+    repository TEXT NOT NULL,             -- docker.io/library/busybox
+    UNIQUE (diff_id, digest, repository)
+  ) STRICT;
+  `,
 ];

@@ -38,7 +38,13 @@ export interface DaemonConfig {
   defaultPublishAddress: string;
   dns: { servers: string[]; options: string[]; search: string[] };
 
-  registries: { insecure: string[]; mirrors: string[]; maxConcurrentDownloads: number; maxDownloadAttempts: number };
+  registries: {
+    insecure: string[];
+    mirrors: string[];
+    maxConcurrentDownloads: number;
+    maxConcurrentUploads: number;
+    maxDownloadAttempts: number;
+  };
 
   /** Added ones only; crun and runc are looked for on the PATH. */
   runtimes: Map<string, RuntimeChoice>;
@@ -106,6 +112,7 @@ async function readSettings(settings: Settings): Promise<DaemonConfig> {
       insecure: settings.list("insecure-registry"),
       mirrors: settings.list("registry-mirror").map(readMirror),
       maxConcurrentDownloads: settings.count("max-concurrent-downloads", 3) || 3,
+      maxConcurrentUploads: settings.count("max-concurrent-uploads", 5) || 5,
       maxDownloadAttempts: settings.count("max-download-attempts", 5) || 5,
     },
     runtimes: readRuntimes(settings),

@@ -75,6 +75,7 @@ export const DAEMON_FLAGS: readonly DaemonFlag[] = [
     value: "URL",
   }),
   flag("max-concurrent-downloads", "integer", "registries", "Layers fetched at a time (default 3)", { value: "N" }),
+  flag("max-concurrent-uploads", "integer", "registries", "Layers sent at a time (default 5)", { value: "N" }),
   flag("max-download-attempts", "integer", "registries", "Tries per layer (default 5)", { value: "N" }),
 
   flag(
@@ -153,7 +154,6 @@ export const DAEMON_FLAGS: readonly DaemonFlag[] = [
   ignored("ipv6", "boolean", "the default network has no IPv6 yet"),
   ignored("live-restore", "boolean", "containers always outlive the daemon"),
   ignored("log-format", "string", "the daemon's log is JSON"),
-  ignored("max-concurrent-uploads", "integer", "uploads have no limit of their own yet"),
   ignored("metrics-addr", "string", "there are no metrics yet"),
   ignored("network-control-plane-mtu", "integer", "there is no swarm"),
   ignored("network-diagnostic-port", "integer", "there is no swarm"),

@@ -2,7 +2,7 @@ import { EngineError } from "../../base/errors.ts";
 import { parseImageConfig, type ImageConfig } from "./image-config.ts";
 import type { PullRequest } from "./images.ts";
 import type { ImageEngine } from "./open-images.ts";
-import { choosePlatform, formatPlatform, hostPlatform, normalizePlatform, type Platform } from "./platform.ts";
+import { choosePlatform, formatPlatform, hostPlatform, normalizePlatform, platformMismatch, type Platform } from "./platform.ts";
 import { familiarReference, type Reference } from "./reference.ts";
 import { parseManifest, type Descriptor, type Manifest } from "./registry/manifest.ts";
 import type { RegistrySession } from "./registry/registry-session.ts";
@@ -58,9 +58,8 @@ export async function fetchConfig(
 
 /** What to tell of an image that came alone and is not for the platform that was asked for: Docker takes it all the same. */
 export function platformWarning(config: ImageConfig, reference: Reference, asked: Platform | undefined): string | undefined {
-  const actual: Platform = { os: config.os, architecture: config.architecture, variant: config.variant };
-  if (asked === undefined || choosePlatform(asked, [actual]) !== undefined) return undefined;
-  return `WARNING: image with reference ${familiarReference(reference)} was found but its platform (${formatPlatform(actual)}) does not match the specified platform (${formatPlatform(normalizePlatform(asked))})`;
+  const mismatch = asked && platformMismatch(config, familiarReference(reference), asked);
+  return mismatch && `WARNING: ${mismatch}`;
 }
 
 interface ReadManifest {

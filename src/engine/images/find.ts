@@ -1,5 +1,6 @@
 import { EngineError } from "../../base/errors.ts";
 import type { ImageRecord, ImageStore } from "./image-store.ts";
+import { platformMismatch, type Platform } from "./platform.ts";
 import { familiarReference, fullReference, isDigest, isIdentifier, parseReference, withDefaultTag, type Reference } from "./reference.ts";
 
 /** Finds an image by reference, id, or unambiguous beginning of its id, in Docker's order: what reads as a reference is one first. */
@@ -17,6 +18,14 @@ export function findRecord(store: ImageStore, nameOrId: string): ImageRecord | u
 export function getRecord(store: ImageStore, nameOrId: string): ImageRecord {
   const record = findRecord(store, nameOrId);
   if (record === undefined) throw new EngineError("notFound", `No such image: ${shownName(nameOrId)}`);
+  return record;
+}
+
+/** The same; it must be for the platform, where one is asked for. */
+export function getRecordFor(store: ImageStore, nameOrId: string, platform: Platform | undefined): ImageRecord {
+  const record = getRecord(store, nameOrId);
+  const mismatch = platform && platformMismatch(record.config, nameOrId, platform);
+  if (mismatch !== undefined) throw new EngineError("notFound", mismatch);
   return record;
 }
 

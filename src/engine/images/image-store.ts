@@ -83,6 +83,14 @@ export class ImageStore {
     return [...(this.#named.get(id) ?? [])].sort().map(parseReference);
   }
 
+  /** References of a repository (`docker.io/library/busybox`), sorted. */
+  referencesOfRepository(fullName: string): Reference[] {
+    const own = [...this.#references.keys()].filter(
+      (reference) => reference.startsWith(`${fullName}:`) || reference.startsWith(`${fullName}@`),
+    );
+    return own.sort().map(parseReference);
+  }
+
   /** Ids that begin so, with or without `sha256:`. */
   byIdPrefix(prefix: string): string[] {
     const digits = prefix.replace(/^sha256:/, "");

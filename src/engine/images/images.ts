@@ -26,6 +26,9 @@ export interface Images {
   /** Downloads an image; `progress` gets Docker's lines in Docker's order. Already there and current: only says so. */
   pull(request: PullRequest, progress: (line: ProgressLine) => void, signal?: AbortSignal): Promise<void>;
 
+  /** Uploads one tag, or all of a repository; Docker's lines in Docker's order. */
+  push(request: PushRequest, progress: (line: ProgressLine) => void, signal?: AbortSignal): Promise<void>;
+
   /** Makes an image of one layer from a root file system as a tar (plain, gzip, bzip2, xz or zstd). */
   import(request: ImportRequest, progress: (line: ProgressLine) => void, signal?: AbortSignal): Promise<Image>;
 
@@ -106,6 +109,14 @@ export interface Pin {
 export interface PullRequest {
   /** Familiar or full; with `@digest` or a tag. */
   reference: string;
+  platform?: Platform | undefined;
+  auth?: RegistryAuth | undefined;
+}
+
+export interface PushRequest {
+  /** With a tag; without one all tags of the repository go. */
+  reference: string;
+  /** The image must be for it. */
   platform?: Platform | undefined;
   auth?: RegistryAuth | undefined;
 }

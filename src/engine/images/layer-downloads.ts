@@ -182,7 +182,7 @@ async function downloadWithRetries(
       return;
     } catch (error) {
       signal.throwIfAborted();
-      const verdict = await judge(error, session, reference, signal);
+      const verdict = await judge(error, session, reference, payload.headers, signal);
       if (!verdict.again || tries >= engine.registry.maxDownloadAttempts) throw withContext(what, verdict.error);
       if (!verdict.atOnce) {
         tell.retry(pauseMs);
@@ -206,7 +206,13 @@ export function wasCutOff(error: unknown): boolean {
 }
 
 /** Whether a download that failed is worth another try, and what to tell otherwise. */
-async function judge(error: unknown, session: RegistrySession, reference: Reference, signal: AbortSignal): Promise<Verdict> {
+async function judge(
+  error: unknown,
+  session: RegistrySession,
+  reference: Reference,
+  shown: Record<string, string>,
+  signal: AbortSignal,
+): Promise<Verdict> {
   const plain = error instanceof Error ? error : new Error(messageOf(error));
   if (error instanceof ChildDiedError) return { error: plain, again: true };
   if (!(error instanceof JobError)) return { error: plain, again: false };
@@ -215,7 +221,7 @@ async function judge(error: unknown, session: RegistrySession, reference: Refere
   if (status === undefined) return { error: plain, again: network === true };
   const answer = { status, headers, body: Buffer.from(body) };
   if (status === 401) {
-    const again = await session.answerChallenge(headers, signal);
+    const again = await session.answerChallenge(headers, shown, signal);
     return { error: pullError(answer, reference), again, atOnce: true };
   }
   return { error: pullError(answer, reference), again: status >= 500 || status === 429 || status === 416 };

@@ -153,7 +153,7 @@ async function downloadAndUnpack(
   }
 }
 
-function retryLine(pauseMs: number): string {
+export function retryLine(pauseMs: number): string {
   const seconds = Math.max(1, Math.round(pauseMs / 1000));
   return `Retrying in ${seconds} second${seconds === 1 ? "" : "s"}`;
 }

@@ -3,10 +3,11 @@ import { openBlobs, type Blobs } from "../../store/blobs.ts";
 import type { ChildPool } from "../../store/child/pool.ts";
 import type { Database } from "../../store/database.ts";
 import type { LayerDriver } from "../../store/layers.ts";
-import type { Roots } from "../../store/roots.ts";
 import type { Events } from "../events/events.ts";
 import { ensureEmbeddedBusybox } from "./embedded.ts";
 import { findRecord, getRecord } from "./find.ts";
+import { KeyedLock } from "../../base/locks.ts";
+import { paths, type Roots } from "../../store/roots.ts";
 import type { ImageConfig } from "./image-config.ts";
 import { chainIdsOf, ImageStore } from "./image-store.ts";
 import type { Images, Pin } from "./images.ts";
@@ -16,11 +17,15 @@ import { listImages } from "./list.ts";
 import { openLayerDownloads, type LayerDownloads } from "./layer-downloads.ts";
 import { logIn } from "./log-in.ts";
 import { openLayerJobs, type LayerJobs } from "./layer-jobs.ts";
+import { openLayerDigests, type LayerDigests } from "./layer-digests.ts";
+import { openPackedLayers, type PackedLayers } from "./packed-layers.ts";
 import { pullImage } from "./pull.ts";
+import { pushImage } from "./push.ts";
 import { removeImage } from "./remove.ts";
 import { loadImages } from "./load.ts";
 import { saveImages } from "./save.ts";
 import { tagImage } from "./tag.ts";
+import { openTurns, type Turns } from "./turns.ts";
 
 /** What the verbs of images work with. */
 export interface ImageEngine {
@@ -30,12 +35,18 @@ export interface ImageEngine {
   children: ChildPool;
   downloads: LayerDownloads;
   layerJobs: LayerJobs;
+  layerDigests: LayerDigests;
+  packedLayers: PackedLayers;
+  /** Of all pushes together. */
+  uploadTurns: Turns;
+  /** By repository and layer. */
+  uploadLocks: KeyedLock;
   roots: Roots;
   log: Log;
   registry: RegistrySettings;
   usersOf: (imageId: string) => { id: string; running: boolean }[];
   /** Publishes an event; `name` is what it happened to by the user's word. */
-  announce: (action: string, id: string, name: string, config: ImageConfig) => void;
+  announce: (action: string, id: string, name: string, config: ImageConfig | undefined) => void;
   /** Holds layers and blobs that an operation under way counts on, although no image names them yet; until it is disposed. */
   pin: () => Pin;
   pinned: ReadonlySet<Pin>;
@@ -50,6 +61,8 @@ export interface RegistrySettings {
   certificateFolders: string[];
   /** Layers that are downloaded at once, by all pulls together. */
   maxConcurrentDownloads: number;
+  /** Layers that are uploaded at once, by all pushes together. */
+  maxConcurrentUploads: number;
   /** How often a layer is tried when the network fails. */
   maxDownloadAttempts: number;
   /** Without a byte of a layer for this long the registry counts as gone. */
@@ -63,6 +76,7 @@ const REGISTRY_DEFAULTS: RegistrySettings = {
   mirrors: [],
   certificateFolders: [],
   maxConcurrentDownloads: 3,
+  maxConcurrentUploads: 5,
   maxDownloadAttempts: 5,
   stallTimeoutMs: 60_000,
   retryDelayMs: 1000,
@@ -92,12 +106,16 @@ export function openImages(options: ImagesOptions): Images {
     layers,
     children,
     downloads: openLayerDownloads({ blobs, children, registry }),
+    layerDigests: openLayerDigests(database),
+    packedLayers: openPackedLayers({ layers, blobs }, paths.packedLayers(roots)),
+    uploadTurns: openTurns(registry.maxConcurrentUploads),
+    uploadLocks: new KeyedLock(),
     roots,
     log,
     registry,
     usersOf,
     announce: (action, id, name, config) =>
-      events?.publish({ type: "image", action, actor: { id, attributes: { ...config.config?.Labels, name } } }),
+      events?.publish({ type: "image", action, actor: { id, attributes: { ...config?.config?.Labels, name } } }),
     pin: () => createPin(pinned),
     pinned,
   };
@@ -113,6 +131,7 @@ export function openImages(options: ImagesOptions): Images {
     find,
     list: (listOptions) => listImages(store, listOptions),
     pull: (request, progress, signal) => pullImage(engine, request, progress, signal),
+    push: (request, progress, signal) => pushImage(engine, request, progress, signal),
     import: (request, progress, signal) => importImage(engine, request, progress, signal),
     load: (request, progress, signal = new AbortController().signal) => loadImages(engine, request, progress, signal),
     save: (names, saveOptions, signal = new AbortController().signal) => saveImages(engine, names, saveOptions, signal),
@@ -156,7 +175,14 @@ function createPin(pinned: Set<Pin>): Pin {
   return pin;
 }
 
-async function collectLayers(engine: ImageEngine): Promise<void> {
+/** What is only kept for the layers that are here goes with those that went. */
+export async function forgetMissingLayers(engine: ImageEngine): Promise<void> {
+  const here = new Set(engine.layers.list().flatMap((chainId) => engine.layers.describe(chainId)?.diffId ?? []));
+  engine.layerDigests.keepOnly(here);
+  await engine.packedLayers.keepOnly(here);
+}
+
+export async function collectLayers(engine: ImageEngine): Promise<void> {
   const inUse = layersInUse(engine);
   const depth = (chainId: string): number => {
     let layers = 0;
@@ -167,11 +193,14 @@ async function collectLayers(engine: ImageEngine): Promise<void> {
   if (unneeded.length === 0) return;
   const topmostFirst = unneeded.map((chainId) => ({ chainId, depth: depth(chainId) })).toSorted((a, b) => b.depth - a.depth);
   await engine.layers.remove(topmostFirst.map(({ chainId }) => chainId));
+  await forgetMissingLayers(engine);
 }
 
 /** A crash between the steps of a pull, import or removal leaves layers and blobs that no image names: they go. */
 async function restoreImages(engine: ImageEngine): Promise<void> {
+  await engine.packedLayers.restore();
   await collectLayers(engine);
+  await forgetMissingLayers(engine);
   const inUse = blobsInUse(engine);
   for (const digest of await engine.blobs.list()) await engine.blobs.remove(digest, () => inUse.has(digest));
   await engine.blobs.removeTemporary();

@@ -1,4 +1,4 @@
-import { EngineError } from "../../base/errors.ts";
+import { EngineError, messageOf } from "../../base/errors.ts";
 
 /** Platforms as image indexes name them, in Go's words: how people write them, and which of several to take (as containerd/platforms 1.0). */
 export interface Platform {
@@ -51,6 +51,26 @@ export function parsePlatform(text: string): Platform {
   return alone;
 }
 
+/** `{"os":"linux","architecture":"arm64","variant":"v8"}`, by Docker's rules. */
+export function parseJsonPlatform(text: string): Platform {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(text);
+  } catch (error) {
+    throw new EngineError("invalid", `failed to parse platform: ${messageOf(error)}`);
+  }
+  const members = new Map(Object.entries(typeof parsed === "object" && parsed !== null ? parsed : {}));
+  const member = (name: string): string => {
+    const value: unknown = members.get(name);
+    return typeof value === "string" ? value : "";
+  };
+  const [os, architecture, variant] = [member("os"), member("architecture"), member("variant")];
+  if (os === "" && architecture === "" && (variant !== "" || member("os.version") !== ""))
+    throw new EngineError("invalid", "optional platform fields provided, but OS and Architecture are missing");
+  if (os === "" || architecture === "") throw new EngineError("invalid", "both OS and Architecture must be provided");
+  return normalizePlatform({ os, architecture, variant });
+}
+
 function badComponent(kind: string, part: string, text: string, specifier: string, pattern: RegExp): string {
   return `${quote(part)} is an invalid ${kind}component of ${quote(text)}: ${specifier} specifier component must match ${quote(pattern.source)}`;
 }
@@ -101,6 +121,13 @@ export function choosePlatform(wanted: Platform, offered: (Platform | undefined)
     if (rank !== -1 && (best === undefined || rank < best.rank)) best = { index, rank };
   }
   return best?.index;
+}
+
+/** What to say of an image that is not for the platform asked for; undefined when it is. */
+export function platformMismatch(image: Platform, shownAs: string, asked: Platform): string | undefined {
+  const actual: Platform = { os: image.os, architecture: image.architecture, variant: image.variant };
+  if (choosePlatform(asked, [actual]) !== undefined) return undefined;
+  return `image with reference ${shownAs} was found but its platform (${formatPlatform(actual)}) does not match the specified platform (${formatPlatform(normalizePlatform(asked))})`;
 }
 
 /** `linux/arm64/v8`. */

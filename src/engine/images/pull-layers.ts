@@ -5,7 +5,7 @@ import type { Pin, ProgressLine } from "./images.ts";
 import { orAbort, wasCutOff } from "./layer-downloads.ts";
 import type { LayerShare } from "./layer-jobs.ts";
 import type { ImageEngine } from "./open-images.ts";
-import type { Reference } from "./reference.ts";
+import { fullName, type Reference } from "./reference.ts";
 import type { Descriptor } from "./registry/manifest.ts";
 import type { RegistrySession } from "./registry/registry-session.ts";
 
@@ -72,6 +72,7 @@ async function bringMissing(
     const layersToCommit = await orAbort(Promise.all(finished), signal);
     failpoint("images.pull.unpacked");
     await engine.layers.commit(layersToCommit);
+    remember(engine, reference, layers, diffIds);
     return true;
   } catch (error) {
     await leave(shares);
@@ -82,6 +83,15 @@ async function bringMissing(
     throw error;
   } finally {
     await leave(shares);
+  }
+}
+
+/** Where the layers are to be had, for a push to come. */
+function remember(engine: ImageEngine, reference: Reference, layers: Descriptor[], diffIds: string[]): void {
+  for (const [at, { digest, sizeBytes, mediaType }] of layers.entries()) {
+    // As schema 2 manifests, which we write, know no other compression.
+    const diffId = /gzip$/.test(mediaType) ? diffIds[at] : undefined;
+    if (diffId !== undefined) engine.layerDigests.add(diffId, { digest, sizeBytes, repository: fullName(reference) });
   }
 }
 

@@ -2,7 +2,7 @@ import { EngineError } from "../../base/errors.ts";
 import { shortId } from "../../base/ids.ts";
 import { getRecord } from "./find.ts";
 import { chainIdsOf, type ImageRecord } from "./image-store.ts";
-import { blobsInUse, layersInUse, type ImageEngine } from "./open-images.ts";
+import { blobsInUse, forgetMissingLayers, layersInUse, type ImageEngine } from "./open-images.ts";
 import { familiarReference, fullName, fullReference, parseReference, withDefaultTag, type Reference } from "./reference.ts";
 
 export type RemovedItem = { Untagged: string } | { Deleted: string };
@@ -81,6 +81,7 @@ async function deleteImage(
   const unneeded = chainIdsOf(record.config.rootfs.diff_ids).filter((chainId) => !inUse.has(chainId));
   // Topmost first, as no layer goes before those above it.
   for (const chainId of await engine.layers.remove(unneeded.toReversed())) removed.push({ Deleted: chainId });
+  await forgetMissingLayers(engine);
   for (const digest of [record.id, ...record.manifests]) await engine.blobs.remove(digest, () => blobsInUse(engine).has(digest));
 
   const parent = record.parent === undefined ? undefined : engine.store.record(record.parent);

@@ -1,6 +1,7 @@
-import { EngineError, messageOf } from "../../base/errors.ts";
-import type { Images } from "../../engine/images/images.ts";
-import { normalizePlatform, parsePlatform, type Platform } from "../../engine/images/platform.ts";
+import { EngineError } from "../../base/errors.ts";
+import type { Images, RegistryAuth } from "../../engine/images/images.ts";
+import { parseJsonPlatform, parsePlatform, type Platform } from "../../engine/images/platform.ts";
+import { fullReference, parseReference, withTag } from "../../engine/images/reference.ts";
 import { type Answer, type Call, json, type Route } from "../call.ts";
 import { imageHistory, imageInspect, imageSummary } from "../image-shapes.ts";
 import { progressAnswer } from "../progress.ts";
@@ -39,7 +40,7 @@ export function imageRoutes(images: Images): Route[] {
       operation: "ImageCreate",
       handle: (call) => (call.query.text("fromImage") === undefined ? importImage(images, call) : pull(images, call)),
     },
-    notYet("POST", "/images/{name:.*}/push", "ImagePush"),
+    { method: "POST", path: "/images/{name:.*}/push", operation: "ImagePush", handle: (call) => push(images, call) },
     { method: "POST", path: "/images/{name:.*}/tag", operation: "ImageTag", handle: (call) => tag(images, call) },
     notYet("POST", "/images/prune", "ImagePrune"),
     {
@@ -97,6 +98,34 @@ function withoutTag(name: string): string {
   return name.replace(/@.*$/, "").replace(/:[^/:]*$/, "");
 }
 
+async function push(images: Images, call: Call): Promise<Answer> {
+  const { name, query, signal } = call;
+  const tag = query.text("tag");
+  const repository = withoutTag(name);
+  const reference = tag === undefined ? name : withTag(parseReference(repository), tag);
+  const request = {
+    reference: typeof reference === "string" ? fullReference(parseReference(reference)) : fullReference(reference),
+    platform: jsonPlatformOf(call, 1046),
+    auth: await pushAuth(call),
+  };
+  return progressAnswer((progress) => images.push(request, progress, signal));
+}
+
+/** Old clients send it as the body. */
+async function pushAuth({ headers, body }: Call): Promise<RegistryAuth | undefined> {
+  if (headers["x-registry-auth"] !== undefined && headers["x-registry-auth"] !== "") return parseRegistryAuth(headers["x-registry-auth"]);
+  const parsed = await body.parsed();
+  if (parsed === undefined)
+    throw new EngineError("invalid", "bad parameters and missing X-Registry-Auth: invalid X-Registry-Auth header: EOF");
+  return readRegistryAuth(parsed);
+}
+
+/** A platform as newer parts of the API take it: `{"os":"linux","architecture":"arm64"}`. */
+function jsonPlatformOf({ query, version }: Call, since: number): Platform | undefined {
+  const text = query.text("platform");
+  return text === undefined || version < since ? undefined : parseJsonPlatform(text);
+}
+
 function importImage(images: Images, call: Call): Answer {
   const { query, body, signal } = call;
   const source = query.text("fromSrc") ?? "";
@@ -124,38 +153,21 @@ function addressOf(source: string): URL {
   return new URL(address);
 }
 
-function save(images: Images, { query, version, signal }: Call, names: string[]): Answer {
-  const platform = version < 1048 ? undefined : jsonPlatform(query.text("platform"));
+function save(images: Images, call: Call, names: string[]): Answer {
+  const platform = jsonPlatformOf(call, 1048);
   return {
     kind: "stream",
     contentType: "application/x-tar",
     async write(output) {
-      for await (const piece of await images.save(names, { platform }, signal)) await output.write(piece);
+      for await (const piece of await images.save(names, { platform }, call.signal)) await output.write(piece);
     },
   };
 }
 
-function load(images: Images, { query, version, body, signal }: Call): Answer {
-  const platform = version < 1048 ? undefined : jsonPlatform(query.text("platform"));
-  const request = { archive: body.stream(), quiet: query.flag("quiet"), platform };
+function load(images: Images, call: Call): Answer {
+  const { query, body, signal } = call;
+  const request = { archive: body.stream(), quiet: query.flag("quiet"), platform: jsonPlatformOf(call, 1048) };
   return progressAnswer((progress) => images.load(request, progress, signal), { errorsInBody: true });
-}
-
-/** `{"os":"linux","architecture":"arm64","variant":"v8"}` */
-function jsonPlatform(text: string | undefined): Platform | undefined {
-  if (text === undefined) return undefined;
-  let platform: unknown;
-  try {
-    platform = JSON.parse(text);
-  } catch (error) {
-    throw new EngineError("invalid", `failed to parse platform: ${messageOf(error)}`);
-  }
-  // Looked at before use.
-  const { os, architecture, variant = "" } = (platform ?? {}) as Record<string, unknown>;
-  if (typeof os !== "string" || typeof architecture !== "string" || typeof variant !== "string") {
-    throw new EngineError("invalid", "both OS and Architecture must be provided");
-  }
-  return normalizePlatform({ os, architecture, variant });
 }
 
 async function tag(images: Images, { name, query }: Call): Promise<Answer> {

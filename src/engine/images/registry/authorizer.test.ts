@@ -14,7 +14,7 @@ function open(
   const asked: Asked[] = [];
   const authorizer = openAuthorizer({
     registry: new URL("https://r.example"),
-    scope: "repository:a:pull",
+    scopes: ["repository:a:pull"],
     credentials,
     exchange: async (request) => {
       asked.push(request);
@@ -38,7 +38,7 @@ const BASIC = `Basic ${btoa("u:p")}`;
 test("a token is asked for with the password and shown until most of its life is over", async () => {
   const authorizer = open(USER, [200, { access_token: "t", expires_in: 300 }]);
   expect(authorizer.headers()).toEqual({});
-  expect(await authorizer.answer(BEARER)).toBe(true);
+  expect(await authorizer.answer(BEARER, {})).toBe(true);
   expect(authorizer.headers()).toEqual({ authorization: "Bearer t" });
   expect(authorizer.asked).toMatchObject([
     {
@@ -47,15 +47,15 @@ test("a token is asked for with the password and shown until most of its life is
       headers: { authorization: BASIC },
     },
   ]);
-  expect(await authorizer.answer(BEARER)).toBe(false);
+  expect(await authorizer.answer(BEARER, authorizer.headers())).toBe(false);
 });
 
 test("nobody asks without a password, somebody with an identity token by it", async () => {
   const nobody = open(undefined, [200, { token: "t" }]);
-  await nobody.answer(BEARER);
+  await nobody.answer(BEARER, {});
   expect(nobody.asked).toMatchObject([{ method: "GET", headers: {} }]);
   const known = open({ identityToken: "refresh" }, [200, { access_token: "t" }]);
-  await known.answer(BEARER);
+  await known.answer(BEARER, {});
   expect(known.asked).toMatchObject([{ method: "POST", url: "https://auth.r.example/token" }]);
   expect(Object.fromEntries(new URLSearchParams(known.asked[0]?.body))).toMatchObject({
     grant_type: "refresh_token",
@@ -70,12 +70,12 @@ test("a token that the client brought is shown at once", () => {
 
 test("bearer goes before basic, and a challenge of neither cannot be answered", async () => {
   const authorizer = open(USER, [200, { token: "t" }]);
-  await authorizer.answer(challenged(`Basic realm="x", ${BEARER.headers["www-authenticate"]}`));
+  await authorizer.answer(challenged(`Basic realm="x", ${BEARER.headers["www-authenticate"]}`), {});
   expect(authorizer.headers()).toEqual({ authorization: "Bearer t" });
   const basic = open(USER);
-  expect(await basic.answer(challenged('Basic realm="x"'))).toBe(true);
+  expect(await basic.answer(challenged('Basic realm="x"'), {})).toBe(true);
   expect(basic.headers()).toEqual({ authorization: BASIC });
-  expect(await open(USER).answer(challenged("Negotiate"))).toBe(false);
+  expect(await open(USER).answer(challenged("Negotiate"), {})).toBe(false);
 });
 
 test.each<[string, RegistryAuth | undefined, string, [number, unknown][], string]>([
@@ -96,6 +96,6 @@ test.each<[string, RegistryAuth | undefined, string, [number, unknown][], string
   ],
 ])("%s is told", async (_what, credentials, challenge, answers, message) => {
   const authorizer = open(credentials, ...answers);
-  await expect(authorizer.answer(challenge === "" ? BEARER : challenged(challenge))).rejects.toThrow(message);
+  await expect(authorizer.answer(challenge === "" ? BEARER : challenged(challenge), {})).rejects.toThrow(message);
   expect(authorizer.asked.every(({ url, headers }) => !url.includes("evil") || !("authorization" in headers))).toBe(true);
 });

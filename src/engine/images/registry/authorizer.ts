@@ -12,15 +12,15 @@ import { isSameSite, realmMayBeAsked, realmMayGetCredentials } from "./trust.ts"
 export interface Authorizer {
   /** The header to send, as far as one is known; empty otherwise. */
   headers: () => Record<string, string>;
-  /** Learns from a 401. False when nothing more can be offered. */
-  answer: (response: ExchangeResponse) => Promise<boolean>;
+  /** Learns from a 401 to a request with the headers `shown`. False when nothing more can be offered. */
+  answer: (response: ExchangeResponse, shown: Record<string, string>) => Promise<boolean>;
 }
 
 export interface AuthorizerOptions {
   /** The endpoint's URL. */
   registry: URL;
-  /** `repository:library/busybox:pull`; undefined: none but to be let in. */
-  scope: string | undefined;
+  /** `repository:library/busybox:pull`; none: only to be let in. */
+  scopes: string[];
   credentials: RegistryAuth | undefined;
   /** Carries a request to a token server out. */
   exchange: (request: Omit<ExchangeRequest, "tls" | "maxBytes">) => Promise<ExchangeResponse>;
@@ -36,6 +36,8 @@ const REFUSED_WITHIN_MS = 5000;
 export function openAuthorizer(options: AuthorizerOptions): Authorizer {
   const { credentials } = options;
   let header: { value: string; obtainedAtMs: number; renewAtMs: number } | undefined;
+  let answering: Promise<boolean> | undefined;
+  const isGood = (known: NonNullable<typeof header>): boolean => performance.now() < known.renewAtMs;
 
   const authorize = async (wanted: Challenge): Promise<boolean> => {
     const obtainedAtMs = performance.now();
@@ -57,11 +59,16 @@ export function openAuthorizer(options: AuthorizerOptions): Authorizer {
     header = { value, obtainedAtMs: performance.now(), renewAtMs: Number.POSITIVE_INFINITY };
   }
   return {
-    headers: () => (header === undefined || performance.now() >= header.renewAtMs ? {} : { authorization: header.value }),
-    async answer(response) {
+    headers: () => (header === undefined || !isGood(header) ? {} : { authorization: header.value }),
+    async answer(response, shown) {
+      // Of several requests at once that were refused alike, one answers for all.
+      if (answering !== undefined) return answering;
+      if (header !== undefined && isGood(header) && shown["authorization"] !== header.value) return true;
       const challenges = parseChallenges(response.headers["www-authenticate"] ?? "");
       const wanted = challenges.find(({ scheme }) => scheme === "bearer") ?? challenges.find(({ scheme }) => scheme === "basic");
-      return wanted === undefined ? false : authorize(wanted);
+      if (wanted === undefined) return false;
+      answering = authorize(wanted).finally(() => (answering = undefined));
+      return answering;
     },
   };
 }
@@ -88,8 +95,8 @@ async function requestToken(options: AuthorizerOptions, challenge: Challenge): P
   const isTrusted = realmMayGetCredentials(registry, realm);
   const withCredentials = isTrusted ? credentials : undefined;
   const request = withCredentials?.identityToken
-    ? refreshRequest(realm, challenge, options.scope, withCredentials.identityToken)
-    : tokenRequest(realm, challenge, options.scope, withCredentials);
+    ? refreshRequest(realm, challenge, options.scopes, withCredentials.identityToken)
+    : tokenRequest(realm, challenge, options.scopes, withCredentials);
   const response = await options.exchange({ ...request, publicOnly: !isSameSite(registry.hostname, realm.hostname) });
   if (response.status !== 200) throw tokenRefused(response, credentials !== undefined && !isTrusted ? realm.host : undefined);
   return readToken(response, realm);
@@ -97,23 +104,23 @@ async function requestToken(options: AuthorizerOptions, challenge: Challenge): P
 
 type TokenRequest = Omit<ExchangeRequest, "tls" | "maxBytes">;
 
-function tokenRequest(realm: URL, challenge: Challenge, scope: string | undefined, credentials: RegistryAuth | undefined): TokenRequest {
+function tokenRequest(realm: URL, challenge: Challenge, scopes: string[], credentials: RegistryAuth | undefined): TokenRequest {
   const url = new URL(realm);
   const service = challenge.parameters.get("service");
   if (service !== undefined) url.searchParams.set("service", service);
-  if (scope !== undefined) url.searchParams.append("scope", scope);
+  for (const scope of scopes) url.searchParams.append("scope", scope);
   const basic = basicValue(credentials);
   if (basic !== undefined) url.searchParams.set("account", credentials?.username ?? "");
   return { method: "GET", url: url.href, headers: basic === undefined ? {} : { authorization: basic } };
 }
 
-function refreshRequest(realm: URL, challenge: Challenge, scope: string | undefined, identityToken: string): TokenRequest {
+function refreshRequest(realm: URL, challenge: Challenge, scopes: string[], identityToken: string): TokenRequest {
   const body = new URLSearchParams({
     grant_type: "refresh_token",
     refresh_token: identityToken,
     service: challenge.parameters.get("service") ?? "",
     client_id: CLIENT_ID,
-    ...(scope === undefined ? {} : { scope }),
+    ...(scopes.length === 0 ? {} : { scope: scopes.join(" ") }),
   });
   return { method: "POST", url: realm.href, headers: { "content-type": "application/x-www-form-urlencoded" }, body: body.toString() };
 }

@@ -6,8 +6,9 @@ import { codeOf } from "../../../base/errors.ts";
 import { JobError } from "../../../store/child/serve.ts";
 import { BodyReader, type ResponseHead } from "./body-reader.ts";
 import { openConnection, type Connection } from "./connection.ts";
-import { headersAfterRedirect, redirectTarget, tlsAfterRedirect, USER_AGENT } from "./exchange.ts";
+import { USER_AGENT } from "./exchange.ts";
 import { requestError } from "./network-words.ts";
+import { headersAfterRedirect, redirectTarget, tlsAfterRedirect } from "./redirect.ts";
 import type { TlsSettings } from "./tls-settings.ts";
 
 /**

@@ -8,6 +8,7 @@ const settings = (more: Partial<RegistrySettings>): RegistrySettings => ({
   mirrors: [],
   certificateFolders: [],
   maxConcurrentDownloads: 3,
+  maxConcurrentUploads: 5,
   maxDownloadAttempts: 5,
   stallTimeoutMs: 1000,
   retryDelayMs: 1000,

@@ -5,6 +5,7 @@ import { isIP } from "node:net";
 import { JobError } from "../../../store/child/serve.ts";
 import { requestError } from "./network-words.ts";
 import { proxyFor } from "./proxy.ts";
+import { headersAfterRedirect, redirectTarget, tlsAfterRedirect } from "./redirect.ts";
 import { secureContextOf, tlsKeyOf, type TlsSettings } from "./tls-settings.ts";
 import { isPrivateAddress } from "./trust.ts";
 
@@ -13,7 +14,7 @@ import { isPrivateAddress } from "./trust.ts";
  * up for longer than its loop may stand still. Redirects are followed here; Authorization never goes to another origin.
  */
 export interface ExchangeRequest {
-  method: "GET" | "HEAD" | "POST";
+  method: "GET" | "HEAD" | "POST" | "PUT" | "DELETE";
   url: string;
   headers: Record<string, string>;
   body?: string | undefined;
@@ -38,6 +39,8 @@ export type SerializedResponse = Omit<ExchangeResponse, "body"> & { body: string
 const MAX_REDIRECTS = 5;
 const CONNECT_TIMEOUT_MS = 30_000;
 const ANSWER_TIMEOUT_MS = 60_000;
+/** Registries that keep blobs elsewhere copy a whole one before they answer. */
+const PUT_TIMEOUT_MS = 600_000;
 
 const agents = new Map<string, http.Agent | https.Agent>();
 
@@ -51,30 +54,6 @@ export async function exchange(request: ExchangeRequest, signal: AbortSignal): P
     if (redirects === MAX_REDIRECTS) throw new JobError(`${request.method} "${request.url}": stopped after ${MAX_REDIRECTS} redirects`, {});
     current = { ...current, url: target, headers: headersAfterRedirect(current, target), tls: tlsAfterRedirect(current, target) };
   }
-}
-
-/** Where a redirect leads; undefined when it is none. One from https to http is refused. */
-export function redirectTarget(response: { status: number; headers: Record<string, string> }, url: string): string | undefined {
-  const location = response.headers["location"];
-  if (![301, 302, 303, 307, 308].includes(response.status) || location === undefined) return undefined;
-  if (!URL.canParse(location, url)) throw new JobError(`GET "${url}": redirect to an invalid URL`, {});
-  const target = new URL(location, url);
-  const isDowngrade = new URL(url).protocol === "https:" && target.protocol !== "https:";
-  if (isDowngrade || !/^https?:$/.test(target.protocol)) {
-    throw new JobError(`GET "${url}": redirect to ${target.protocol}//${target.host}, which is less safe, refused`, {});
-  }
-  return target.href;
-}
-
-export function headersAfterRedirect(request: { url: string; headers: Record<string, string> }, target: string): Record<string, string> {
-  if (new URL(target).origin === new URL(request.url).origin) return request.headers;
-  return Object.fromEntries(Object.entries(request.headers).filter(([name]) => name.toLowerCase() !== "authorization"));
-}
-
-/** Another host is held to its own certificates, whatever was allowed for the first. */
-export function tlsAfterRedirect(request: { url: string; tls: TlsSettings }, target: string): TlsSettings {
-  const host = new URL(target).host;
-  return host === new URL(request.url).host ? request.tls : { ...request.tls, host, insecure: false };
 }
 
 function send(request: ExchangeRequest, signal: AbortSignal): Promise<ExchangeResponse> {
@@ -100,7 +79,9 @@ function send(request: ExchangeRequest, signal: AbortSignal): Promise<ExchangeRe
       );
     });
     const connectTimer = setTimeout(() => sent.destroy(new Error("i/o timeout")), CONNECT_TIMEOUT_MS);
-    sent.setTimeout(ANSWER_TIMEOUT_MS, () => sent.destroy(new Error("net/http: timeout awaiting response headers")));
+    sent.setTimeout(request.method === "PUT" ? PUT_TIMEOUT_MS : ANSWER_TIMEOUT_MS, () =>
+      sent.destroy(new Error("net/http: timeout awaiting response headers")),
+    );
     sent.on("close", () => clearTimeout(connectTimer));
     sent.on("error", (error) => reject(signal.aborted ? error : fail(error)));
     sent.end(request.body);
@@ -125,7 +106,7 @@ export function agentFor(url: URL, settings: TlsSettings): http.Agent | https.Ag
   return agent;
 }
 
-async function collect(response: http.IncomingMessage, maxBytes: number): Promise<Buffer> {
+export async function collect(response: http.IncomingMessage, maxBytes: number): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let bytes = 0;
   for await (const chunk of response) {

@@ -4,8 +4,9 @@ import https from "node:https";
 import { pipeline } from "node:stream/promises";
 
 import { JobError } from "../../../store/child/serve.ts";
-import { agentFor, headersOf, redirectTarget, tlsAfterRedirect, USER_AGENT } from "./exchange.ts";
+import { agentFor, headersOf, USER_AGENT } from "./exchange.ts";
 import { requestError } from "./network-words.ts";
+import { redirectTarget, tlsAfterRedirect } from "./redirect.ts";
 import type { TlsSettings } from "./tls-settings.ts";
 
 /** Downloads whatever a URL gives into a new file, in a child. Nobody can say whether it is the right thing. */

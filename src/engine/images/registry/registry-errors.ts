@@ -34,6 +34,17 @@ export function pullError(answer: Answer, reference: Reference): EngineError {
   }
 }
 
+/** What an answer that is no success means for a push. */
+export function pushError(answer: Answer): EngineError {
+  const isUnsaid = answer.status === 404 && firstError(answer.body) === undefined;
+  return new EngineError("system", isUnsaid ? unexpected(answer.status) : wordsOf(readError(answer)));
+}
+
+/** `DENIED`, where the registry says it so. */
+export function errorCodeOf({ body }: Answer): string | undefined {
+  return firstError(body)?.code;
+}
+
 const DENIED = { code: "DENIED", message: "requested access to the resource is denied" };
 const UNKNOWN: Record<number, { code: string; message: string }> = {
   401: { code: "UNAUTHORIZED", message: "authentication required" },
@@ -53,7 +64,11 @@ function readError({ status, headers, body }: Answer): { code: string; message: 
   if (first !== undefined) return first;
   const known = UNKNOWN[status];
   if (known !== undefined) return known;
-  return { code: "", message: `received unexpected HTTP status: ${status} ${STATUS_CODES[status] ?? ""}`.trimEnd() };
+  return { code: "", message: unexpected(status) };
+}
+
+function unexpected(status: number): string {
+  return `received unexpected HTTP status: ${status} ${STATUS_CODES[status] ?? ""}`.trimEnd();
 }
 
 /** `code in words: message`, as a registry or token server says it; undefined when it says nothing readable. */

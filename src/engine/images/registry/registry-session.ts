@@ -17,7 +17,7 @@ import type { TlsSettings } from "./tls-settings.ts";
 import { credentialsFor } from "./trust.ts";
 
 /**
- * One repository at one endpoint, for the length of a pull. The daemon decides what is asked and with which authorization; the requests
+ * One repository at one endpoint, for the length of a pull or push. The daemon decides what is asked and with which authorization; the requests
  * themselves are made by a child (exchange.ts, download.ts).
  */
 export interface RegistrySession {
@@ -34,8 +34,22 @@ export interface RegistrySession {
   listTags: (signal?: AbortSignal) => Promise<string[]>;
   /** What a child needs to download a blob by itself. */
   blobRequest: (digest: string) => { url: string; headers: Record<string, string>; tls: TlsSettings };
-  /** Takes up a 401 that a download got. False when nothing more can be offered. */
-  answerChallenge: (headers: Record<string, string>, signal?: AbortSignal) => Promise<boolean>;
+  /** Takes up a 401 that a download or upload with the headers `shown` got. False when nothing more can be offered. */
+  answerChallenge: (headers: Record<string, string>, shown: Record<string, string>, signal?: AbortSignal) => Promise<boolean>;
+  /** One request, let in where it goes to the registry itself; whatever comes back. Not repeated when the network fails. */
+  ask: (request: SessionRequest, signal?: AbortSignal) => Promise<ExchangeResponse>;
+  /** What a child needs to send something by itself to where an answer pointed. */
+  requestTo: (url: string) => { url: string; headers: Record<string, string>; tls: TlsSettings };
+}
+
+export interface SessionRequest {
+  method: ExchangeRequest["method"];
+  /** Below the repository (`/blobs/…`), or all of it where an answer pointed. */
+  url: string;
+  headers?: Record<string, string>;
+  body?: string;
+  /** A repository of the same registry that has to be readable too. */
+  alsoFrom?: string;
 }
 
 export interface SessionOptions {
@@ -43,6 +57,8 @@ export interface SessionOptions {
   reference: Reference;
   endpoint: Endpoint;
   auth: RegistryAuth | undefined;
+  /** May it be written to; false by default. */
+  pushes?: boolean;
   children: ChildPool;
   settings: RegistrySettings;
 }
@@ -57,16 +73,11 @@ export function openSession(options: SessionOptions): RegistrySession {
   const repositoryUrl = `${endpoint.baseUrl}/v2/${reference.path}`;
   const tls: TlsSettings = { host: registry.host, insecure: endpoint.insecureTls, certificateFolders: options.settings.certificateFolders };
   const credentials = endpoint.isMirror ? undefined : credentialsFor(reference.domain, options.auth);
-  let authorizer: Authorizer | undefined;
+  /** By the other repository that has to be readable. */
+  const authorizers = new Map<string, Authorizer>();
 
   const send = async (request: Omit<ExchangeRequest, "tls" | "maxBytes">, signal?: AbortSignal): Promise<ExchangeResponse> => {
-    // A token server is held to its own certificates unless it is the registry's own host.
-    const host = new URL(request.url).host;
-    const payload: ExchangeRequest = {
-      ...request,
-      tls: host === registry.host ? tls : { ...tls, host, insecure: false },
-      maxBytes: MAX_MANIFEST_BYTES,
-    };
+    const payload: ExchangeRequest = { ...request, tls: tlsFor(request.url), maxBytes: MAX_MANIFEST_BYTES };
     const job = { kind: "exchange", payload, what: `asking ${registry.host}`, heavy: false };
     const answer = await options.children.run(job, signal).catch((error: unknown) => {
       // Of what it does for others besides.
@@ -77,28 +88,44 @@ export function openSession(options: SessionOptions): RegistrySession {
     const response = answer as SerializedResponse;
     return { ...response, body: Buffer.from(response.body, "base64") };
   };
-  const authorizerFor = (signal?: AbortSignal): Authorizer =>
-    (authorizer ??= openAuthorizer({
-      registry,
-      scope: reference.path === "" ? undefined : `repository:${reference.path}:pull`,
-      credentials,
-      exchange: (request) => send(request, signal),
-    }));
+  const authorizerFor = (signal?: AbortSignal, alsoFrom = ""): Authorizer => {
+    const known = authorizers.get(alsoFrom);
+    if (known !== undefined) return known;
+    const actions = options.pushes === true ? "pull,push" : "pull";
+    const scopes = [
+      ...(reference.path === "" ? [] : [`repository:${reference.path}:${actions}`]),
+      ...(alsoFrom === "" ? [] : [`repository:${alsoFrom}:pull`]),
+    ];
+    const authorizer = openAuthorizer({ registry, scopes, credentials, exchange: (request) => send(request, signal) });
+    authorizers.set(alsoFrom, authorizer);
+    return authorizer;
+  };
+  /** Who is not the registry does not see what lets us into it. */
+  const authorizationFor = (url: string, authorizer: Authorizer): Record<string, string> =>
+    new URL(url).origin === registry.origin ? authorizer.headers() : {};
 
+  const askOnce = async (request: SessionRequest, signal?: AbortSignal): Promise<ExchangeResponse> => {
+    const { method, headers, body, alsoFrom } = request;
+    const url = request.url.startsWith("/") ? repositoryUrl + request.url : request.url;
+    const authorizer = authorizerFor(signal, alsoFrom);
+    const attempt = async (): Promise<{ response: ExchangeResponse; shown: Record<string, string> }> => {
+      const shown = authorizationFor(url, authorizer);
+      return { shown, response: await send({ method, url, headers: { ...headers, ...shown }, body }, signal) };
+    };
+    const { response, shown } = await attempt();
+    if (response.status !== 401 || !(await authorizer.answer(response, shown))) return response;
+    return (await attempt()).response;
+  };
   const ask = async (
     method: "GET" | "HEAD",
     url: string,
     headers: Record<string, string>,
     signal?: AbortSignal,
   ): Promise<ExchangeResponse> => {
-    const authorization = authorizerFor(signal);
-    const once = (): Promise<ExchangeResponse> => send({ method, url, headers: { ...headers, ...authorization.headers() } }, signal);
-    // What a HEAD would tell, the GET that follows tells too.
-    const attempt = (): Promise<ExchangeResponse> => (method === "HEAD" ? once() : withRetries(once, options.settings, signal));
+    const once = (): Promise<ExchangeResponse> => askOnce({ method, url, headers }, signal);
     try {
-      const response = await attempt();
-      if (response.status !== 401 || !(await authorization.answer(response))) return response;
-      return await attempt();
+      // What a HEAD would tell, the GET that follows tells too.
+      return method === "HEAD" ? await once() : await withRetries(once, options.settings, signal);
     } catch (error) {
       throw refused(method, url, error, "system");
     }
@@ -118,12 +145,19 @@ export function openSession(options: SessionOptions): RegistrySession {
     return response;
   };
 
+  const tlsFor = (url: string): TlsSettings => {
+    // A token server, or wherever else a registry points, is held to its own certificates.
+    const { host } = new URL(url);
+    return host === registry.host ? tls : { ...tls, host, insecure: false };
+  };
+  const requestTo: RegistrySession["requestTo"] = (url) => ({ url, headers: authorizationFor(url, authorizerFor()), tls: tlsFor(url) });
+
   return {
     endpoint,
     async ping(signal) {
       const response = await greet(signal);
       try {
-        if (response.status === 401) await authorizerFor(signal).answer(response);
+        if (response.status === 401) await authorizerFor(signal).answer(response, {});
       } catch (error) {
         // Said by the request that needs to be let in.
         if (!(error instanceof RefusedError)) throw error;
@@ -132,7 +166,7 @@ export function openSession(options: SessionOptions): RegistrySession {
     async logIn(signal) {
       let response = await greet(signal);
       try {
-        if (response.status === 401 && (await authorizerFor(signal).answer(response))) response = await greet(signal);
+        if (response.status === 401 && (await authorizerFor(signal).answer(response, {}))) response = await greet(signal);
       } catch (error) {
         throw refused("GET", greetingUrl, error, "unauthorized");
       }
@@ -175,8 +209,11 @@ export function openSession(options: SessionOptions): RegistrySession {
       }
       return tags;
     },
-    blobRequest: (digest) => ({ url: `${repositoryUrl}/blobs/${digest}`, headers: authorizerFor().headers(), tls }),
-    answerChallenge: (headers, signal) => authorizerFor(signal).answer({ url: repositoryUrl, status: 401, headers, body: Buffer.alloc(0) }),
+    blobRequest: (digest) => requestTo(`${repositoryUrl}/blobs/${digest}`),
+    answerChallenge: (headers, shown, signal) =>
+      authorizerFor(signal).answer({ url: repositoryUrl, status: 401, headers, body: Buffer.alloc(0) }, shown),
+    ask: askOnce,
+    requestTo,
   };
 }
 
