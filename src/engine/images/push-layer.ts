@@ -5,7 +5,16 @@ import type { ImageEngine } from "./open-images.ts";
 import { fullName, type Reference } from "./reference.ts";
 import type { Descriptor } from "./registry/manifest.ts";
 import type { RegistrySession } from "./registry/registry-session.ts";
-import { blobSize, cancelUpload, DigestRefusedError, mountBlob, uploadBlob, type BlobToSend, type Upload } from "./registry/upload.ts";
+import {
+  blobSize,
+  cancelUpload,
+  DigestRefusedError,
+  mountBlob,
+  tryBeginUpload,
+  uploadBlob,
+  type BlobToSend,
+  type Upload,
+} from "./registry/upload.ts";
 
 export interface LayerToPush {
   diffId: string;
@@ -121,7 +130,8 @@ async function sendLayer(
     return packed;
   };
   try {
-    return await send(begun);
+    // Nothing is packed for a registry that does not want it.
+    return await send(begun ?? (await tryBeginUpload(session, signal)));
   } catch (error) {
     if (!(error instanceof DigestRefusedError)) throw error;
     // It was damaged here, or on its way: once more from the layer itself.

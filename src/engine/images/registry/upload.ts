@@ -70,6 +70,17 @@ export async function cancelUpload(session: RegistrySession, upload: Upload, sig
   await session.ask({ method: "DELETE", url: upload.url }, signal).catch(() => undefined);
 }
 
+/** Begins an upload, when the registry is well: undefined when another attempt may do better. It tells early whom it lets in. */
+export async function tryBeginUpload(session: RegistrySession, signal: AbortSignal): Promise<Upload | undefined> {
+  try {
+    return await beginUpload(session, signal);
+  } catch (error) {
+    signal.throwIfAborted();
+    if (isWorthAnother(error)) return undefined;
+    throw error;
+  }
+}
+
 /** Sends a blob, trying again where that may help. `begun`: an upload for it that is there already. */
 export async function uploadBlob(
   context: UploadContext,
