@@ -42,7 +42,7 @@ const STARTS = [
 ];
 
 /** Steps that the tests in another file break; it must name them. */
-const ELSEWHERE = /^(images\.pull|log\.(rotate|compress))\./;
+const ELSEWHERE = /^(images\.(pull|push)|log\.(rotate|compress))\./;
 
 const WAIT_FOR_DEATH_MS = 20_000;
 

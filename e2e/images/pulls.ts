@@ -25,8 +25,13 @@ export function pull(daemon: TestDaemon, reference: string, options: { platform?
 export function beginPull(daemon: TestDaemon, reference: string, options: { platform?: string; auth?: object } = {}): RunningPull {
   const { platform, auth } = options;
   const query = new URLSearchParams({ fromImage: reference, ...(platform === undefined ? {} : { platform }) });
+  return beginStream(daemon, `/images/create?${query.toString()}`, auth);
+}
+
+/** A POST that is answered by a stream of progress lines. */
+export function beginStream(daemon: TestDaemon, path: string, auth: object | undefined): RunningPull {
   const headers = auth === undefined ? {} : { "x-registry-auth": Buffer.from(JSON.stringify(auth)).toString("base64url") };
-  const target = { socketPath: daemon.socketPath, method: "POST", path: `/images/create?${query.toString()}`, headers, agent: false };
+  const target = { socketPath: daemon.socketPath, method: "POST", path, headers, agent: false };
   let text = "";
   const sent = request(target);
   const done = new Promise<Pulled>((resolve, reject) => {

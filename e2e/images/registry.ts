@@ -3,10 +3,11 @@ import https from "node:https";
 import type { AddressInfo } from "node:net";
 
 import type { Blob, Document, TestImage } from "./image.ts";
+import { openUploads } from "./uploads.ts";
 
 /**
  * A registry that does what a test wants: it serves what was put into it, tells what it was asked, and lets scripts answer in its place.
- * It speaks as much of the distribution spec as a pull needs.
+ * It speaks as much of the distribution spec as pulls and pushes need.
  */
 export interface ScriptedRegistry {
   /** `ADDRESS:PORT` */
@@ -19,6 +20,12 @@ export interface ScriptedRegistry {
   script(script: Script): void;
   /** Forgets scripts and requests; what was put stays. */
   heal(): void;
+  /** The manifest under a tag. */
+  manifest(name: string): Document | undefined;
+  /** What has come of uploads that did not end, by their path. */
+  readonly uploads: Map<string, Buffer>;
+  /** Forgets what was put and pushed. */
+  empty(): void;
   /** Requests for a blob's content. */
   blobRequests(blob?: Blob): SeenRequest[];
   close(): Promise<void>;
@@ -28,6 +35,8 @@ export interface SeenRequest {
   method: string;
   path: string;
   headers: IncomingHttpHeaders;
+  /** With its body. */
+  incoming: IncomingMessage;
 }
 
 /** True: answered, or will be. */
@@ -43,16 +52,19 @@ export interface RegistryOptions {
 export async function openScriptedRegistry({ tls, address = "127.0.0.1" }: RegistryOptions = {}): Promise<ScriptedRegistry> {
   const manifests = new Map<string, Document>();
   const blobs = new Map<string, Buffer>();
+  const owners = new Map<string, Set<string>>();
+  const uploads = openUploads(blobs, owners, manifests);
   const requests: SeenRequest[] = [];
   let scripts: Script[] = [];
 
   const answer = (incoming: IncomingMessage, response: ServerResponse): void => {
-    const request = { method: incoming.method ?? "", path: incoming.url ?? "", headers: incoming.headers };
+    const request = { method: incoming.method ?? "", path: incoming.url ?? "", headers: incoming.headers, incoming };
     requests.push(request);
     if (!scripts.some((script) => script(request, response))) serve(request, response);
   };
   const serve = (request: SeenRequest, response: ServerResponse): void => {
     const [, repository = "", kind, what = ""] = /^\/v2\/(.+)\/(manifests|blobs|tags)\/([^?]+)/.exec(request.path) ?? [];
+    if (uploads.serve(request, response)) return;
     if (request.path === "/v2/") return void response.end("{}");
     if (kind === "tags") {
       const tags = [...manifests.keys()].filter((key) => key.startsWith(`${repository}:`)).map((key) => key.split(":").at(-1));
@@ -60,7 +72,7 @@ export async function openScriptedRegistry({ tls, address = "127.0.0.1" }: Regis
     }
     const manifest = manifests.get(`${repository}:${what}`);
     if (kind === "manifests" && manifest !== undefined) return sendManifest(request, response, manifest);
-    const blob = blobs.get(what);
+    const blob = owners.get(repository)?.has(what) === true ? blobs.get(what) : undefined;
     if (kind === "blobs" && blob !== undefined) return sendBlob(request, response, blob);
     refuse(response, 404, kind === "blobs" ? "BLOB_UNKNOWN" : "MANIFEST_UNKNOWN");
   };
@@ -76,7 +88,12 @@ export async function openScriptedRegistry({ tls, address = "127.0.0.1" }: Regis
     requests,
     put(name, image, ...indexes) {
       const [repository = "", tag = "latest"] = name.split(":");
-      for (const { digest, bytes } of [image.config, ...image.layers]) blobs.set(digest, bytes);
+      const own = owners.get(repository) ?? new Set();
+      owners.set(repository, own);
+      for (const { digest, bytes } of [image.config, ...image.layers]) {
+        blobs.set(digest, bytes);
+        own.add(digest);
+      }
       for (const document of [image.manifest, ...indexes]) {
         manifests.set(`${repository}:${document.digest}`, document);
         manifests.set(`${repository}:${tag}`, document);
@@ -87,6 +104,11 @@ export async function openScriptedRegistry({ tls, address = "127.0.0.1" }: Regis
     heal() {
       scripts = [];
       requests.length = 0;
+    },
+    manifest: (name) => manifests.get(name),
+    uploads: uploads.begun,
+    empty() {
+      for (const store of [blobs, owners, manifests, uploads.begun]) store.clear();
     },
     blobRequests: (blob) => requests.filter(({ path }) => (blob === undefined ? path.includes("/blobs/") : path.endsWith(blob.digest))),
     async close() {
@@ -114,7 +136,7 @@ export function sendBlob(request: SeenRequest, response: ServerResponse, bytes: 
   if (from >= bytes.length && from > 0) return refuse(response, 416, "RANGE_INVALID");
   const range: Record<string, string> = from > 0 ? { "content-range": `bytes ${from}-${bytes.length - 1}/${bytes.length}` } : {};
   response.writeHead(from > 0 ? 206 : 200, { "content-length": bytes.length - from, ...range });
-  response.end(bytes.subarray(from));
+  response.end(request.method === "HEAD" ? undefined : bytes.subarray(from));
 }
 
 /** Answers for one blob. */

@@ -90,7 +90,7 @@ async function bringMissing(
 function remember(engine: ImageEngine, reference: Reference, layers: Descriptor[], diffIds: string[]): void {
   for (const [at, { digest, sizeBytes, mediaType }] of layers.entries()) {
     // As schema 2 manifests, which we write, know no other compression.
-    const diffId = /gzip$/.test(mediaType) ? diffIds[at] : undefined;
+    const diffId = mediaType.endsWith("gzip") ? diffIds[at] : undefined;
     if (diffId !== undefined) engine.layerDigests.add(diffId, { digest, sizeBytes, repository: fullName(reference) });
   }
 }
