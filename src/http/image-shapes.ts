@@ -14,7 +14,7 @@ export function imageSummary(image: Image): Record<string, unknown> {
     ParentId: image.parent ?? "",
     RepoDigests: image.digests,
     RepoTags: image.tags,
-    SharedSize: -1,
+    SharedSize: image.sharedBytes ?? -1,
     Size: image.sizeBytes,
   };
 }
@@ -74,8 +74,11 @@ function lastComment(history: HistoryEntry[]): string {
   return history.at(-1)?.comment ?? "";
 }
 
-/** `HistoryResponseItem`s, newest first: each step with the size of the layer it made. Only the newest step is an image that has an id. */
-export function imageHistory(image: Image, layers: ReturnType<Images["layersOf"]>): Record<string, unknown>[] {
+/**
+ * `HistoryResponseItem`s, newest first: each step with the size of the layer it made. The newest is the image itself; those before it are
+ * the images that it was made from, as far as they are here.
+ */
+export function imageHistory(image: Image, ancestors: Image[], layers: ReturnType<Images["layersOf"]>): Record<string, unknown>[] {
   const sizesBytes = [...layers.sizesBytes];
   const steps = (image.config.history ?? []).map((step) => ({
     Id: "<missing>",
@@ -85,9 +88,11 @@ export function imageHistory(image: Image, layers: ReturnType<Images["layersOf"]
     Size: step.empty_layer === true ? 0 : (sizesBytes.shift() ?? 0),
     Comment: step.comment ?? "",
   }));
-  return steps
-    .toReversed()
-    .map((step, index) => (index === 0 ? { ...step, Id: image.id, Tags: image.tags.length > 0 ? image.tags : null } : step));
+  const made = [image, ...ancestors];
+  return steps.toReversed().map((step, index) => {
+    const known = made[index];
+    return known === undefined ? step : { ...step, Id: known.id, Tags: known.tags.length > 0 ? known.tags : null };
+  });
 }
 
 function seconds(ns: bigint): number {

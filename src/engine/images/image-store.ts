@@ -144,6 +144,11 @@ export class ImageStore {
     return this.#database.durable();
   }
 
+  /** Of the layer alone; 0 when it is not here. */
+  layerBytes(chainId: string): number {
+    return this.#layers.describe(chainId)?.bytes ?? 0;
+  }
+
   image(record: ImageRecord): Image {
     const references = this.referencesOf(record.id);
     const chainIds = chainIdsOf(record.config.rootfs.diff_ids);
@@ -155,7 +160,7 @@ export class ImageStore {
       parent: record.parent,
       manifests: record.manifests,
       chainId: chainIds.at(-1),
-      sizeBytes: chainIds.reduce((sum, chainId) => sum + (this.#layers.describe(chainId)?.bytes ?? 0), 0),
+      sizeBytes: chainIds.reduce((sum, chainId) => sum + this.layerBytes(chainId), 0),
       createdNs: parseTimestamp(record.config.created ?? "") ?? 0n,
       lastTaggedNs: BigInt(record.lastTaggedNs),
     };

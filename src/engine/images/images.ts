@@ -1,5 +1,7 @@
 import type { ImageConfig } from "./image-config.ts";
+import type { ListOptions } from "./list.ts";
 import type { Platform } from "./platform.ts";
+import type { RemovedItem } from "./remove.ts";
 
 /**
  * Images: a config, a list of layers, and the references that name it.
@@ -17,11 +19,19 @@ import type { Platform } from "./platform.ts";
  * Whatever comes from strangers is read in a child process (bin/tsubo-unpack.ts): registries' answers, and the archives they send.
  */
 export interface Images {
-  /** By reference, id or unambiguous id prefix; `notFound` with Docker's words (`No such image: x:latest`). */
-  get(nameOrId: string): Image;
+  /** By reference, id or unambiguous id prefix; `notFound` with Docker's words (`No such image: x:latest`), or when it is for another platform. */
+  get(nameOrId: string, platform?: Platform): Image;
   find(nameOrId: string): Image | undefined;
 
-  list(options: { filters: Map<string, string[]>; all: boolean }): Image[];
+  list(options: ListOptions): Image[];
+
+  /** The images it was made from here, nearest first, as far as they are here. */
+  ancestorsOf(image: Image): Image[];
+
+  /** Bytes that all layers of images take, each counted once. */
+  layersBytes(): number;
+  /** Containers that were made from it. */
+  countUsers(image: Image): number;
 
   /** Downloads an image; `progress` gets Docker's lines in Docker's order. Already there and current: only says so. */
   pull(request: PullRequest, progress: (line: ProgressLine) => void, signal?: AbortSignal): Promise<void>;
@@ -54,7 +64,10 @@ export interface Images {
   tag(nameOrId: string, repository: string, tag: string): Promise<void>;
 
   /** Untags or deletes by Docker's rules. Answers what was done, in order. */
-  remove(nameOrId: string, options: { force: boolean; noPrune: boolean }): Promise<({ Untagged: string } | { Deleted: string })[]>;
+  remove(nameOrId: string, options: { force: boolean; noPrune: boolean }): Promise<RemovedItem[]>;
+
+  /** Removes what no container uses; what was done, in order. `conflict` while another prune is under way. */
+  prune(filters: Map<string, string[]>, signal?: AbortSignal): Promise<{ deleted: RemovedItem[]; reclaimedBytes: number }>;
 
   /** The sizes of an image's layers, lowest first, and what the layer driver has to tell of the uppermost. */
   layersOf(image: Image): { driver: string; data: Record<string, string>; sizesBytes: number[] };
@@ -87,6 +100,8 @@ export interface Image {
   /** The exact bytes' size and the parsed config are kept; `chainId` is that of the top layer, undefined for no layers. */
   chainId: string | undefined;
   sizeBytes: number;
+  /** Of that, what other images of a list have too; where it was asked for. */
+  sharedBytes?: number;
   createdNs: bigint;
   lastTaggedNs: bigint;
 }

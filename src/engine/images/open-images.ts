@@ -5,12 +5,12 @@ import type { Database } from "../../store/database.ts";
 import type { LayerDriver } from "../../store/layers.ts";
 import type { Events } from "../events/events.ts";
 import { ensureEmbeddedBusybox } from "./embedded.ts";
-import { findRecord, getRecord } from "./find.ts";
+import { findRecord, getRecordFor } from "./find.ts";
 import { KeyedLock } from "../../base/locks.ts";
 import { paths, type Roots } from "../../store/roots.ts";
 import type { ImageConfig } from "./image-config.ts";
 import { chainIdsOf, ImageStore } from "./image-store.ts";
-import type { Images, Pin } from "./images.ts";
+import type { Image, Images, Pin } from "./images.ts";
 import { addSteps } from "./add-steps.ts";
 import { importImage } from "./import.ts";
 import { listImages } from "./list.ts";
@@ -20,6 +20,7 @@ import { openLayerJobs, type LayerJobs } from "./layer-jobs.ts";
 import { openLayerDigests, type LayerDigests } from "./layer-digests.ts";
 import { openPackedLayers, type PackedLayers } from "./packed-layers.ts";
 import { pullImage } from "./pull.ts";
+import { pruneImages } from "./prune.ts";
 import { pushImage } from "./push.ts";
 import { removeImage } from "./remove.ts";
 import { loadImages } from "./load.ts";
@@ -39,14 +40,15 @@ export interface ImageEngine {
   packedLayers: PackedLayers;
   /** Of all pushes together. */
   uploadTurns: Turns;
-  /** By repository and layer. */
-  uploadLocks: KeyedLock;
+  /** By what is being done: a prune, an upload of a layer to a repository. */
+  locks: KeyedLock;
   roots: Roots;
   log: Log;
   registry: RegistrySettings;
   usersOf: (imageId: string) => { id: string; running: boolean }[];
   /** Publishes an event; `name` is what it happened to by the user's word. */
   announce: (action: string, id: string, name: string, config: ImageConfig | undefined) => void;
+  announcePrune: (reclaimedBytes: number) => void;
   /** Holds layers and blobs that an operation under way counts on, although no image names them yet; until it is disposed. */
   pin: () => Pin;
   pinned: ReadonlySet<Pin>;
@@ -109,13 +111,15 @@ export function openImages(options: ImagesOptions): Images {
     layerDigests: openLayerDigests(database),
     packedLayers: openPackedLayers({ layers, blobs }, paths.packedLayers(roots)),
     uploadTurns: openTurns(registry.maxConcurrentUploads),
-    uploadLocks: new KeyedLock(),
+    locks: new KeyedLock(),
     roots,
     log,
     registry,
     usersOf,
     announce: (action, id, name, config) =>
       events?.publish({ type: "image", action, actor: { id, attributes: { ...config?.config?.Labels, name } } }),
+    announcePrune: (bytes) =>
+      events?.publish({ type: "image", action: "prune", actor: { id: "", attributes: { reclaimed: String(bytes) } } }),
     pin: () => createPin(pinned),
     pinned,
   };
@@ -127,9 +131,15 @@ export function openImages(options: ImagesOptions): Images {
   };
 
   return {
-    get: (nameOrId) => store.image(getRecord(store, nameOrId)),
+    get: (nameOrId, platform) => store.image(getRecordFor(store, nameOrId, platform)),
     find,
     list: (listOptions) => listImages(store, listOptions),
+    ancestorsOf: (image) => ancestorsOf(store, image),
+    layersBytes: () => {
+      const named = new Set(store.records().flatMap((record) => chainIdsOf(record.config.rootfs.diff_ids)));
+      return [...named].reduce((sum, chainId) => sum + store.layerBytes(chainId), 0);
+    },
+    countUsers: ({ id }) => usersOf(id).length,
     pull: (request, progress, signal) => pullImage(engine, request, progress, signal),
     push: (request, progress, signal) => pushImage(engine, request, progress, signal),
     import: (request, progress, signal) => importImage(engine, request, progress, signal),
@@ -143,6 +153,7 @@ export function openImages(options: ImagesOptions): Images {
       return record && store.image(record);
     },
     pin: () => engine.pin(),
+    prune: (filters, signal) => pruneImages(engine, filters, signal),
     remove: (nameOrId, removeOptions) => removeImage(engine, nameOrId, removeOptions),
     layersOf: (image) => ({
       driver: layers.name,
@@ -154,6 +165,13 @@ export function openImages(options: ImagesOptions): Images {
     collectLayers: () => collectLayers(engine),
     restore: () => restoreImages(engine),
   };
+}
+
+function ancestorsOf(store: ImageStore, image: Image): Image[] {
+  const parent = image.parent === undefined ? undefined : store.record(image.parent);
+  if (parent === undefined) return [];
+  const found = store.image(parent);
+  return [found, ...ancestorsOf(store, found)];
 }
 
 /** Layers that an image names or an operation under way counts on. Those under containers the driver keeps by itself. */

@@ -136,7 +136,7 @@ async function pushLayers(
     const waits = (): void => tell({ status: "Waiting", progressDetail: {} });
     const work = (): Promise<Descriptor> =>
       // Of two pushes at once the second finds what the first has sent.
-      engine.uploadLocks.run(`${fullName(reference)} ${layer.diffId}`, () => pushLayer(engine, session, reference, layer, tell, together));
+      engine.locks.run(`upload ${fullName(reference)} ${layer.diffId}`, () => pushLayer(engine, session, reference, layer, tell, together));
     return [layer.diffId, await engine.uploadTurns.run(work, waits, together)] as const;
   });
   try {

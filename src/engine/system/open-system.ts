@@ -4,12 +4,13 @@ import type { LayerDriver } from "../../store/layers.ts";
 import { cgroupsPathOf } from "../containers/oci-spec.ts";
 import type { Networks } from "../networks/networks.ts";
 import { readRuntimeVersions, versionReport, type RuntimeVersions } from "./component-versions.ts";
+import { diskUsage, type DiskUsageSources } from "./disk-usage.ts";
 import { runDoctor } from "./doctor.ts";
 import { readFixedFacts, systemInfo, type InfoSources } from "./info.ts";
 import { LoopLag } from "./lag.ts";
 import type { System } from "./system.ts";
 
-export interface SystemOptions extends InfoSources {
+export interface SystemOptions extends InfoSources, Pick<DiskUsageSources, "buildCache"> {
   database: Database;
   networks: Networks;
   keeper: Keeper;
@@ -26,6 +27,8 @@ export function openSystem(options: SystemOptions): System {
     info: async () => systemInfo(options, fixed, await versions()),
 
     version: async () => versionReport(host, await versions()),
+
+    diskUsage: (parts) => diskUsage(options, parts),
 
     lag: (reset) => lag.report(reset),
 

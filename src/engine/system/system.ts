@@ -1,3 +1,4 @@
+import type { DiskUsage, DiskUsagePart } from "./disk-usage.ts";
 import type { DoctorReport } from "./doctor.ts";
 import type { LagReport } from "./lag.ts";
 
@@ -11,6 +12,9 @@ export interface System {
 
   /** `GET /version`. */
   version(): Promise<VersionReport>;
+
+  /** `GET /system/df`: only the parts that are asked for, as measuring takes time. */
+  diskUsage(parts: ReadonlySet<DiskUsagePart>): Promise<DiskUsage>;
 
   /** `GET /tsubo/doctor`: the database against the kernel against the disk. An empty list is good health. */
   doctor(): Promise<DoctorReport>;

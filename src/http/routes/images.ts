@@ -19,18 +19,21 @@ export function imageRoutes(images: Images): Route[] {
       method: "GET",
       path: "/images/{name:.*}/history",
       operation: "ImageHistory",
-      handle: ({ name }) => {
-        const image = images.get(name);
-        return json(imageHistory(image, images.layersOf(image)));
+      handle: (call) => {
+        const image = images.get(call.name, jsonPlatformOf(call, 1048));
+        return json(imageHistory(image, images.ancestorsOf(image), images.layersOf(image)));
       },
     },
     {
       method: "GET",
       path: "/images/{name:.*}/json",
       operation: "ImageInspect",
-      handle: ({ name, version }) => {
-        const image = images.get(name);
-        return json(adaptImage(imageInspect(image, images.layersOf(image)), version));
+      handle: (call) => {
+        const platform = jsonPlatformOf(call, 1049);
+        if (platform !== undefined && call.query.flag("manifests"))
+          throw new EngineError("invalid", "conflicting options: manifests and platform options cannot both be set");
+        const image = images.get(call.name, platform);
+        return json(adaptImage(imageInspect(image, images.layersOf(image)), call.version));
       },
     },
     { method: "POST", path: "/images/load", operation: "ImageLoad", handle: (call) => load(images, call) },
@@ -42,7 +45,15 @@ export function imageRoutes(images: Images): Route[] {
     },
     { method: "POST", path: "/images/{name:.*}/push", operation: "ImagePush", handle: (call) => push(images, call) },
     { method: "POST", path: "/images/{name:.*}/tag", operation: "ImageTag", handle: (call) => tag(images, call) },
-    notYet("POST", "/images/prune", "ImagePrune"),
+    {
+      method: "POST",
+      path: "/images/prune",
+      operation: "ImagePrune",
+      async handle({ query, signal }) {
+        const { deleted, reclaimedBytes } = await images.prune(query.filters(), signal);
+        return json({ ImagesDeleted: deleted.length === 0 ? null : deleted, SpaceReclaimed: reclaimedBytes });
+      },
+    },
     {
       method: "POST",
       path: "/auth",
@@ -68,7 +79,7 @@ function list(images: Images, { query, version }: Call): Answer {
   const filters = query.filters();
   const pattern = version < 1041 ? query.text("filter") : undefined;
   if (pattern !== undefined) filters.set("reference", [...(filters.get("reference") ?? []), pattern]);
-  const found = images.list({ filters, all: query.flag("all") });
+  const found = images.list({ filters, all: query.flag("all"), sharedSizes: version >= 1042 && query.flag("shared-size") });
   return json(found.map((image) => adaptImageSummary(imageSummary(image), version)));
 }
 

@@ -1,5 +1,10 @@
+import type { ApiVersion } from "../../api/versions.ts";
+import { EngineError } from "../../base/errors.ts";
+import { DISK_USAGE_PARTS, type DiskUsagePart } from "../../engine/system/disk-usage.ts";
 import type { System } from "../../engine/system/system.ts";
 import { type Answer, json, type Route } from "../call.ts";
+import { diskUsageJson } from "../disk-usage-shape.ts";
+import type { Query } from "../query.ts";
 import { adaptInfo } from "../shims.ts";
 import { notYet } from "./missing.ts";
 
@@ -34,10 +39,26 @@ export function systemRoutes(system: System): Route[] {
     { method: "GET", path: "/version", operation: "SystemVersion", handle: async () => json(await system.version()) },
     { method: "GET", path: "/tsubo/doctor", operation: "TsuboDoctor", handle: async () => json(await system.doctor()) },
     { method: "GET", path: "/tsubo/lag", operation: "TsuboLag", handle: ({ query }) => json(system.lag(query.flag("reset"))) },
-    notYet("GET", "/system/df", "SystemDataUsage"),
+    {
+      method: "GET",
+      path: "/system/df",
+      operation: "SystemDataUsage",
+      handle: async ({ query, version }) => json(diskUsageJson(await system.diskUsage(partsOf(query, version)), version)),
+    },
     notYet("POST", "/session", "Session"),
     notYet("POST", "/grpc", "Grpc"),
     notYet("GET", "/distribution/{name:.*}/json", "DistributionInspect"),
     notYet("POST", "/commit", "ImageCommit"),
   ];
+}
+
+/** What `type=` names; everything where it names nothing, and for clients from before there was a choice. */
+function partsOf(query: Query, version: ApiVersion): Set<DiskUsagePart> {
+  const asked = version < 1042 ? [] : query.all("type");
+  const parts = asked.map((name) => {
+    const part = DISK_USAGE_PARTS.find((known) => known === name);
+    if (part === undefined) throw new EngineError("invalid", `unknown object type: ${name}`);
+    return part;
+  });
+  return new Set(parts.length === 0 ? DISK_USAGE_PARTS : parts);
 }
