@@ -215,7 +215,7 @@ describe("an upload goes on", () => {
       "when the registry says that it got less",
       first(
         1,
-        isPatch,
+        isBigPatch,
         after(half, (request, response) => accept(request, response, { range: `0-${half - 1}` })),
       ),
     ],
@@ -296,7 +296,7 @@ test("a push that is given up stops, and the next one works", async () => {
   let isClosed = false;
   registry.script(
     first(1, isPatch, (request) => {
-      request.incoming.on("close", () => (isClosed = true));
+      request.incoming.on("close", () => (isClosed = true)).resume();
       return true;
     }),
   );
