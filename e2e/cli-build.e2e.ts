@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { createServer } from "node:http";
+import { createServer, type Server } from "node:http";
 import path from "node:path";
 import { buffer } from "node:stream/consumers";
 import { setTimeout as nextFrame } from "node:timers/promises";
@@ -47,17 +47,7 @@ test("the context that is sent is the same, byte for byte, and so is what is ask
   const context = path.join(folder, "odd");
   mkdirSync(context);
   execFileSync("sh", ["-ec", ODD_TREE], { cwd: context });
-  const sent: { url: string; archive: Buffer }[] = [];
-  const socketPath = path.join(folder, "recorder.sock");
-  const recorder = createServer((request, response) => {
-    response.setHeader("Api-Version", "1.50");
-    if (!request.url?.includes("/build")) return void response.end("OK");
-    void buffer(request).then((archive) => {
-      sent.push({ url: request.url ?? "", archive });
-      response.setHeader("Content-Type", "application/json").end('{"stream":"ok\\n"}\n');
-    });
-  });
-  await new Promise<void>((resolve) => recorder.listen(socketPath, resolve));
+  const { socketPath, sent, recorder } = await openRecorder();
   try {
     const flags =
       "-t a:1 -t b --build-arg B=1 --build-arg A --build-arg NOSUCH --label a=b --ulimit nofile=1:2 -m 1g --memory-swap -1 --cache-from a,b";
@@ -175,15 +165,29 @@ describe("what only our engine understands", () => {
     expect(again.said.match(/\n(first|second)\n/g)).toEqual(["\nsecond\n"]);
   });
 
-  test("no other engine is asked for it", async () => {
-    const ran = await daemon().run([daemon().pathOf("tsubo"), "build", "--check", "--secret", "id=x", "."], {
-      env: { DOCKER_HOST: "unix:///nosuch.sock" },
-    });
-    expect([ran.code, ran.stderr]).toEqual([1, expect.stringContaining("Cannot connect")]);
-    expect(await build("FROM busybox\n", "--ssh", "default=/nosuch")).toMatchObject({
-      code: 1,
-      said: expect.stringContaining("/nosuch is no socket") as string,
-    });
+  test("another engine is not asked for it", async () => {
+    const { socketPath, sent, recorder } = await openRecorder();
+    try {
+      const ran = await daemon().run([
+        daemon().pathOf("tsubo"),
+        "-H",
+        `unix://${socketPath}`,
+        "build",
+        "--check",
+        "--secret",
+        "id=x",
+        folder,
+      ]);
+      expect([ran.code, ran.stderr]).toEqual([1, expect.stringMatching(/^--check, --secret: only Tsubo's engine understands that/)]);
+      expect(sent).toEqual([]);
+    } finally {
+      recorder.close();
+    }
+  });
+
+  test("an agent that is none is refused", async () => {
+    const { code, said } = await build("FROM busybox\n", "--ssh", "default=/nosuch");
+    expect([code, said]).toEqual([1, expect.stringMatching(/^--ssh default: \/nosuch is no socket/)]);
   });
 });
 
@@ -244,6 +248,22 @@ test("on a terminal a step that failed leaves what it wrote", async () => {
     "",
   ]);
 });
+
+/** An engine of Docker's that keeps what builds send, and builds nothing. */
+async function openRecorder(): Promise<{ socketPath: string; sent: { url: string; archive: Buffer }[]; recorder: Server }> {
+  const sent: { url: string; archive: Buffer }[] = [];
+  const socketPath = path.join(mkdtempSync(path.join(folder, "recorder-")), "sock");
+  const recorder = createServer((request, response) => {
+    response.setHeader("Api-Version", "1.50").setHeader("Server", "Docker/28.2.2 (linux)");
+    if (!request.url?.includes("/build")) return void response.end("OK");
+    void buffer(request).then((archive) => {
+      sent.push({ url: request.url ?? "", archive });
+      response.setHeader("Content-Type", "application/json").end('{"stream":"ok\\n"}\n');
+    });
+  });
+  await new Promise<void>((resolve) => recorder.listen(socketPath, resolve));
+  return { socketPath, sent, recorder };
+}
 
 /** All that a folder can hold, names that need every form of header, in one second: two packings see the same. */
 const ODD_TREE = `
