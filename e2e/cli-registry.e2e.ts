@@ -1,4 +1,4 @@
-import { rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import path from "node:path";
 
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
@@ -17,11 +17,13 @@ import { openScriptedRegistry, refuse, type ScriptedRegistry } from "./images/re
 
 const daemon = useDaemon();
 let registry: ScriptedRegistry;
+let folder: string;
 
 const LAYERS = [tar({ name: "one", content: "1" }), tar({ name: "two", content: "2".repeat(200_000) })];
 
 beforeAll(async () => {
   registry = await openScriptedRegistry();
+  folder = mkdtempSync("/tmp/tsubo-cli-registry-");
   registry.put("app:1", makeImage(LAYERS));
   registry.put("app:2", makeImage([tar({ name: "three", content: "3" })]));
 });
@@ -32,6 +34,7 @@ afterEach(async () => {
 });
 afterAll(async () => {
   await registry.close();
+  rmSync(folder, { recursive: true });
 });
 
 test("pulls tell the same, piped, quiet, all tags, and what fails", async () => {
@@ -57,6 +60,26 @@ test("pulls tell the same, piped, quiet, all tags, and what fails", async () => 
   ]);
 });
 
+test("pushes tell the same, piped, quiet, all tags, again, and what fails", async () => {
+  const app = `${registry.host}/$N`;
+  await expectSameStory(daemon(), [
+    // What one of them pushed is no layer of the other's.
+    `cd ${folder} && echo $N >name && printf 'FROM scratch\\nCOPY name /a\\nCOPY name /b\\n' >Dockerfile && $CLI build -q -t ${app}:1 -t ${app}:2 -t ${app} . | grep -c sha256`,
+    // Layers go side by side: their lines have no order but that of what they say.
+    `$CLI push ${app}:1 | sort -t: -k2`,
+    `$CLI push ${app}:1 | sort -t: -k2`,
+    `$CLI push -q ${app}:1`,
+    `$CLI push ${app} | sort -t: -k2`,
+    `$CLI push -a ${app} | sort -t: -k2`,
+    `$CLI image push -aq ${app}`,
+    `$CLI push ${app}:nope`,
+    `$CLI push 127.0.0.1:1/$N`,
+    `$CLI tag ${app}:1 127.0.0.1:1/$N && $CLI push 127.0.0.1:1/$N; $CLI rmi 127.0.0.1:1/$N`,
+    `$CLI rmi ${app}:1 ${app}:2 ${app} | grep -c . && $CLI pull -q ${app}:2 && $CLI inspect -f '{{len .RootFS.Layers}}' ${app}:2`,
+    `$CLI rmi -f ${app}:2 | grep -c .`,
+  ]);
+});
+
 test("a pull in a terminal leaves the same screen", async () => {
   for (const program of ["docker", "tsubo"] as const) {
     // Its own layers: those of an image that was removed may still be there.
@@ -73,6 +96,27 @@ test("a pull in a terminal leaves the same screen", async () => {
     expect([program, screen]).toEqual([
       program,
       `1: Pulling from bars\n${layers}Digest: sha256:<digest>\nStatus: Downloaded newer image for ${reference}\n${reference}\n`,
+    ]);
+  }
+});
+
+test("a push in a terminal leaves the same screen", async () => {
+  for (const program of ["docker", "tsubo"] as const) {
+    const reference = `${registry.host}/bars/${program}:1`;
+    await daemon().run([
+      "sh",
+      "-c",
+      `head -c 300000 /dev/urandom >${folder}/random && tar -C ${folder} -c random | docker import - ${reference}`,
+    ]);
+    const terminal = converseInTerminal(`${daemon().pathOf(program)} push ${reference}`, { DOCKER_HOST: `unix://${daemon().socketPath}` });
+    expect(await terminal.ended()).toBe(0);
+    const screen = screenOf(terminal.said)
+      .replaceAll(/\b[0-9a-f]{64}\b/g, "<digest>")
+      .replaceAll(/\b[0-9a-f]{12}\b/g, "<layer>")
+      .replaceAll(/size: \d+/g, "size: <size>");
+    expect([program, screen]).toEqual([
+      program,
+      `The push refers to repository [${registry.host}/bars/${program}]\n<layer>: Pushed\n1: digest: sha256:<digest> size: <size>\n`,
     ]);
   }
 });
