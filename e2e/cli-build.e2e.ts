@@ -9,7 +9,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 
 import { hasDockerCli } from "../src/testing/daemon.ts";
 import { expectSameStory } from "./cli/compare.ts";
-import { converseInTerminal } from "./cli/process.ts";
+import { converse, converseInTerminal } from "./cli/process.ts";
 import { screenOf } from "./cli/screen.ts";
 import { buildStory } from "./cli/build-lines.ts";
 import { useDaemon } from "./harness.ts";
@@ -201,6 +201,23 @@ test("a shell where a step failed: its folder, the files of those before it, the
   terminal.send("echo $(pwd) $(cat file) with $WHAT; exit\n");
   await terminal.until("/work made with arguments");
   expect(await terminal.ended()).toBe(7);
+});
+
+test("ctrl-c ends a build and the step that runs", async () => {
+  const file = path.join(folder, "endless");
+  writeFileSync(file, "FROM busybox\nRUN exec sleep 47114711\n");
+  const context = mkdtempSync(path.join(folder, "empty-"));
+  const building = converse([daemon().pathOf("tsubo"), "build", "-f", file, context], { DOCKER_HOST: `unix://${daemon().socketPath}` });
+  const isRunning = async (): Promise<boolean> => (await daemon().run(["pgrep", "-f", "^sleep 47114711"])).code === 0;
+  const becomes = async (wanted: boolean): Promise<boolean> => {
+    for (const deadline = Date.now() + 20_000; (await isRunning()) !== wanted && Date.now() < deadline;) await nextFrame(20);
+    return isRunning();
+  };
+  await building.until("Running in");
+  expect(await becomes(true)).toBe(true);
+  building.signal("SIGINT");
+  expect(await building.ended()).toBe("SIGINT");
+  expect(await becomes(false)).toBe(false);
 });
 
 test("on a terminal the steps that run are seen side by side, and what stays is a line for each and the image", async () => {
