@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
@@ -78,6 +78,16 @@ test("pushes tell the same, piped, quiet, all tags, again, and what fails", asyn
     `$CLI rmi ${app}:1 ${app}:2 ${app} | grep -c . && $CLI pull -q ${app}:2 && $CLI inspect -f '{{len .RootFS.Layers}}' ${app}:2`,
     `$CLI rmi -f ${app}:2 | grep -c .`,
   ]);
+});
+
+test("a build is pushed by all its names", async () => {
+  const names = [`${registry.host}/built:1`, `${registry.host}/built:2`];
+  writeFileSync(`${folder}/Dockerfile`, "FROM busybox\nCMD echo built and pushed\n");
+  const built = await daemon().tsuboOk("build", "--load", "--provenance=false", "--push", ...names.flatMap((name) => ["-t", name]), folder);
+  expect(built.match(/^\d: digest: sha256:[0-9a-f]{64}/gm)).toHaveLength(2);
+  await daemon().dockerOk("rmi", ...names);
+  expect(await daemon().dockerOk("run", "--rm", "-q", names[1] ?? "")).toBe("built and pushed");
+  expect(await daemon().tsubo("build", "--push", folder)).toMatchObject({ code: 1, stderr: "tag is needed when pushing to registry\n" });
 });
 
 test("a pull in a terminal leaves the same screen", async () => {

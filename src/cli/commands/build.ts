@@ -1,6 +1,7 @@
 import { existsSync, rmSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { Readable } from "node:stream";
+import { parseArguments } from "../arguments.ts";
 import type { Call, Command } from "../command.ts";
 import { buildParameters, SECRETS_HEADER } from "../../api/build-request.ts";
 import { codeOf, messageOf } from "../../base/errors.ts";
@@ -31,10 +32,12 @@ export const command: Command = {
     const own = ownFlags(flags);
     if (own.length > 0 && !(await client.isTsubo()))
       throw new CommandFailure(`${own.join(", ")}: only Tsubo's engine understands that, and the one at ${client.host.url} is another`);
+    if (flags.boolean("push") && flags.list("tag").length === 0) throw new CommandFailure("tag is needed when pushing to registry");
     const idFile = flags.text("iidfile");
     if (idFile !== "") rmSync(idFile, { force: true });
     const id = await build(call, args[0] ?? "");
     if (idFile !== "") writeId(idFile, id);
+    if (flags.boolean("push")) for (const tag of flags.list("tag")) await push(call, tag);
   },
 };
 
@@ -106,6 +109,12 @@ async function requestBuild({ client, config, flags }: Call, context: BuildConte
 }
 
 const UNAVAILABLE = 503;
+
+async function push(call: Call, tag: string): Promise<void> {
+  const { command: pushCommand } = await import("./push.ts");
+  const { flags, positional } = parseArguments(pushCommand.flags, [`--quiet=${call.flags.boolean("quiet")}`, tag], true);
+  await pushCommand.run({ ...call, flags, args: positional, path: "push" });
+}
 
 /** Folders are named from the root: the engine stands elsewhere. */
 function namedContexts(given: readonly string[]): string | undefined {

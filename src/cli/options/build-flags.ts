@@ -26,11 +26,15 @@ export const buildFlags: readonly Flag[] = [
   text("file", "The Dockerfile (PATH/Dockerfile), or - for standard input", { short: "f" }),
   text("iidfile", "Write the image's id to this file"),
   list("label", "Label (key=value)", { check: checkLabel }),
+  flag("load", "", { hidden: true }),
   flag("no-cache", "Take no step from the cache"),
   text("platform", "Platform to build for, such as linux/arm64", { since: "1.38" }),
+  text("provenance", "", { hidden: true, check: checkNone }),
   text("progress", "How to show it: auto, plain, tty, quiet", { initial: "auto", check: checkProgress }),
   flag("pull", "Ask the registry for newer base images"),
+  flag("push", "Push it by all its names when it is built"),
   flag("quiet", "Print only the image's id", { short: "q" }),
+  text("sbom", "", { hidden: true, check: checkNone }),
   flag("squash", "One layer in place of all that the build adds", { since: "1.25" }),
   list("tag", "Name of the image (name:tag)", { short: "t", check: checkTag }),
   text("target", "The last stage to build"),
@@ -116,6 +120,12 @@ function strings(flags: Flags, name: string): string[] {
 
 function json(value: object): string | undefined {
   return Object.keys(value).length === 0 ? undefined : JSON.stringify(value);
+}
+
+/** Scripts for BuildKit say that they want none. */
+function checkNone(given: string): string {
+  if (given !== "false") throw new Error("the engine makes no attestations; only false is understood");
+  return given;
 }
 
 function checkTag(name: string): string {
