@@ -111,7 +111,19 @@ async function openDaemon(config: DaemonConfig, log: Log): Promise<AsyncDisposab
       command: [...program("tsubo-keeper"), "--data-root", roots.data, "--exec-root", roots.exec],
     }),
   );
-  const containers = await openContainers({ roots, log, settings, host, set, keeper, layers, images, networks, events });
+  const containers = await openContainers({
+    serverVersion: SERVER_VERSION,
+    roots,
+    log,
+    settings,
+    host,
+    set,
+    keeper,
+    layers,
+    images,
+    networks,
+    events,
+  });
   const builds = opened.use(
     await openBuilds({ database, roots, log, layers, children, images, containers, serverVersion: SERVER_VERSION }),
   );

@@ -1,8 +1,9 @@
 import type { Duplex } from "node:stream";
 
-import type { CreateBody, ExecConfig, ExecStart } from "../../api/container-config.ts";
+import type { ContainerConfig, CreateBody, ExecConfig, ExecStart } from "../../api/container-config.ts";
 import type { ClientConnection } from "../../keeper/keeper.ts";
 import type { StepRequest } from "./run-step.ts";
+import type { LayerChange } from "../../store/layers.ts";
 import type { LogsRequest } from "../logs/logs.ts";
 
 /**
@@ -32,6 +33,13 @@ export interface Containers {
 
   /** Resolves with the waiting itself once it is armed: the HTTP layer flushes its headers then, before the end is known. */
   wait(name: string, condition: "not-running" | "next-exit" | "removed", signal?: AbortSignal): { ended: Promise<WaitResult> };
+
+  /** Makes an image of it; its id. */
+  commit(name: string, request: CommitRequest, signal?: AbortSignal): Promise<string>;
+  /** What it has changed of what it was made from. */
+  changes(name: string, signal?: AbortSignal): Promise<LayerChange[]>;
+  /** Its whole tree as a tar. */
+  export(name: string, signal?: AbortSignal): Promise<AsyncIterable<Uint8Array>>;
 
   /** Sorted newest first, in the shape of `GET /containers/json`. */
   list(options: ListOptions): Promise<Record<string, unknown>[]>;
@@ -64,6 +72,19 @@ export type Session = { tty: boolean } & ({ stream: Duplex } | { handOver: HandO
 export type HandOver = (seize: () => ClientConnection) => Promise<void>;
 
 export type { ClientConnection } from "../../keeper/keeper.ts";
+
+export interface CommitRequest {
+  author: string;
+  comment: string;
+  /** Dockerfile instructions that only change the config. */
+  changes: string[];
+  /** In place of the container's own. */
+  config: ContainerConfig | undefined;
+  pause: boolean;
+  /** The image's name, in full form and as people see it. */
+  reference: string | undefined;
+  shownReference: string;
+}
 
 export interface AttachRequest {
   logs: boolean;

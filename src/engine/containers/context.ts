@@ -28,6 +28,8 @@ export interface ContainerContext {
   images: Images;
   networks: Networks;
   events: Events;
+  /** As `docker version` has it; images made here tell it. */
+  serverVersion: string;
 }
 
 /** The daemon's configuration, as far as containers feel it. */

@@ -1,11 +1,13 @@
 import { messageOf } from "../../base/errors.ts";
 import type { KeeperEvent } from "../../keeper/keeper.ts";
 import { attach, logs } from "./attach.ts";
+import { commit } from "./commit.ts";
 import type { Containers } from "./containers.ts";
 import { publishContainerEvent, type ContainerContext } from "./context.ts";
 import { create } from "./create.ts";
 import { execCreate, execInspect, execResize, execStart, handleExecExit } from "./exec.ts";
 import { openExecSet } from "./exec-set.ts";
+import { changes, exportTree } from "./export.ts";
 import { handleExit } from "./exits.ts";
 import { inspectContainer } from "./inspect.ts";
 import { listContainers } from "./list.ts";
@@ -44,6 +46,9 @@ export async function openContainers(given: Omit<ContainerContext, "waiters" | "
     remove: (name, options) => remove(context, name, options),
     prune: (filters) => prune(context, filters),
     wait: (name, condition, signal) => wait(context, name, condition, signal),
+    commit: (name, request, signal) => commit(context, name, request, signal),
+    changes: (name, signal) => changes(context, name, signal),
+    export: (name, signal) => exportTree(context, name, signal),
     list: (options) => listContainers(context, options),
     inspect: (name, options) => inspectContainer(context, name, options),
     top: (name, psArguments) => top(context, name, psArguments),

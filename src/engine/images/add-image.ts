@@ -12,7 +12,7 @@ import type { ImageEngine } from "./open-images.ts";
  */
 export async function addImage(
   engine: ImageEngine,
-  image: { configBytes: Buffer; manifests: Buffer[]; references: string[]; isTagged: boolean },
+  image: { configBytes: Buffer; manifests: Buffer[]; references: string[]; isTagged: boolean; parent?: string },
 ): Promise<ImageRecord> {
   const config = parseImageConfig(image.configBytes);
   const missing = chainIdsOf(config.rootfs.diff_ids).find((chainId) => !engine.layers.has(chainId));
@@ -27,7 +27,7 @@ export async function addImage(
     id,
     config,
     manifests: [...new Set([...(known?.manifests ?? []), ...manifests])],
-    parent: known?.parent,
+    parent: image.parent ?? known?.parent,
     lastTaggedNs: image.isTagged ? String(nowNs()) : (known?.lastTaggedNs ?? "0"),
   };
   engine.store.change({ put: [record], refer: image.references.map((reference) => ({ reference, image: id })) });

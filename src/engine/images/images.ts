@@ -1,3 +1,4 @@
+import type { ChildImage } from "./add-child.ts";
 import type { ImageConfig } from "./image-config.ts";
 import type { ListOptions } from "./list.ts";
 import type { Platform } from "./platform.ts";
@@ -56,6 +57,8 @@ export interface Images {
 
   /** Makes the images of a build's steps known, all or none; their layers are committed. Durable when it resolves. */
   addSteps(steps: StepImage[]): Promise<void>;
+  /** Makes an image known that was made from another, with its layer, which it commits. Durable when it resolves. */
+  addChild(child: ChildImage): Promise<Image>;
   /** The newest image that a step with this key made. */
   findStep(key: string): Image | undefined;
   /** Holds layers and blobs that an operation under way counts on, although no image names them (yet); until it is disposed. */

@@ -11,6 +11,7 @@ import { paths, type Roots } from "../../store/roots.ts";
 import type { ImageConfig } from "./image-config.ts";
 import { chainIdsOf, ImageStore } from "./image-store.ts";
 import type { Image, Images, Pin } from "./images.ts";
+import { addChild } from "./add-child.ts";
 import { addSteps } from "./add-steps.ts";
 import { importImage } from "./import.ts";
 import { listImages } from "./list.ts";
@@ -147,6 +148,7 @@ export function openImages(options: ImagesOptions): Images {
     save: (names, saveOptions, signal = new AbortController().signal) => saveImages(engine, names, saveOptions, signal),
     logIn: (auth, signal) => logIn(engine, auth, signal),
     tag: (nameOrId, repository, tag) => tagImage(engine, nameOrId, repository, tag),
+    addChild: async (child) => store.image(await addChild(engine, child)),
     addSteps: (steps) => addSteps(engine, steps),
     findStep: (key) => {
       const record = store.byStepKey(key);

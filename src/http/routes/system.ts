@@ -48,7 +48,6 @@ export function systemRoutes(system: System): Route[] {
     notYet("POST", "/session", "Session"),
     notYet("POST", "/grpc", "Grpc"),
     notYet("GET", "/distribution/{name:.*}/json", "DistributionInspect"),
-    notYet("POST", "/commit", "ImageCommit"),
   ];
 }
 

@@ -1,4 +1,4 @@
-import { encodeJson } from "../../../api/json.ts";
+import { childImageJson } from "../../images/child-image.ts";
 import type { ContainerDefaults, HistoryEntry } from "../../images/image-config.ts";
 import type { StageState } from "./stage-state.ts";
 
@@ -15,42 +15,19 @@ export interface StepFacts {
   serverVersion: string;
 }
 
-/**
- * The config of the image that a step makes, byte for byte as Docker's builder writes it (moby image/image.go, NewChildImage): top members
- * in alphabetical order, those of the configs in that of Go's struct, `<`, `>` and `&` escaped.
- */
+/** The config of the image that a step makes, byte for byte as Docker's builder writes it. */
 export function stepImageJson(state: StageState, step: StepFacts): { bytes: Buffer; history: HistoryEntry[] } {
-  const entry: HistoryEntry = {
+  return childImageJson(state, {
+    author: state.author,
+    comment: "",
     created: step.created,
-    ...(state.author === "" ? {} : { author: state.author }),
-    created_by: (step.containerConfig.Cmd ?? []).join(" "),
-    ...(step.diffId === undefined ? { empty_layer: true } : {}),
-  };
-  const history = [...state.history, entry];
-  const members = {
-    architecture: state.architecture,
-    ...(state.author === "" ? {} : { author: state.author }),
+    createdBy: (step.containerConfig.Cmd ?? []).join(" "),
     config: configMembers(state.config, state.imageId),
-    ...(step.containerId === undefined ? {} : { container: step.containerId }),
-    container_config: configMembers(step.containerConfig, state.imageId),
-    created: step.created,
-    docker_version: step.serverVersion,
-    history,
-    os: state.os,
-    rootfs: {
-      type: "layers",
-      ...(state.diffIds.length + (step.diffId === undefined ? 0 : 1) === 0
-        ? {}
-        : { diff_ids: [...state.diffIds, ...(step.diffId === undefined ? [] : [step.diffId])] }),
-    },
-    ...(state.variant === undefined ? {} : { variant: state.variant }),
-  };
-  return { bytes: Buffer.from(escapeHtml(encodeJson(members))), history };
-}
-
-/** As Go's encoder does unless told otherwise. */
-function escapeHtml(json: string): string {
-  return json.replaceAll(/[<>&\u2028\u2029]/g, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`);
+    containerConfig: configMembers(step.containerConfig, state.imageId),
+    containerId: step.containerId,
+    diffId: step.diffId,
+    serverVersion: step.serverVersion,
+  });
 }
 
 /** All members of Go's container.Config, in its order; those of a zero value that Go leaves out are left out. */
