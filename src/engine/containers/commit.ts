@@ -70,7 +70,7 @@ function configOf(container: Container, request: CommitRequest): Record<string, 
   // Its members are those of an image's config, and more.
   const start = (request.config === undefined ? own : configJson(request.config)) as ContainerDefaults;
   const changed = applyChanges(start, request.changes);
-  const merged: ContainerConfig = mergeConfig(containerConfig.decode(changed, ""), own as ContainerDefaults);
+  const merged: ContainerConfig = mergeConfig(containerConfig.decode(changed, ""), own);
   return configJson(merged);
 }
 
