@@ -21,7 +21,7 @@ interface Operation {
 const OPERATIONS: Operation[] = [
   {
     what: "a container from create to remove",
-    steps: /^(containers|network\.(join|leave|connect)|layers\.removeWritable)\./,
+    steps: /^(containers\.(?!commit)|network\.(join|leave|connect)\.|layers\.removeWritable\.)/,
     process: "daemon",
     perform: runContainer,
   },
@@ -42,7 +42,7 @@ const STARTS = [
 ];
 
 /** Steps that the tests in another file break; it must name them. */
-const ELSEWHERE = /^(images\.(pull|push)|log\.(rotate|compress))\./;
+const ELSEWHERE = /^(images\.(pull|push)|containers\.commit|layers\.copy|log\.(rotate|compress))\./;
 
 const WAIT_FOR_DEATH_MS = 20_000;
 

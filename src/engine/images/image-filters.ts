@@ -28,7 +28,7 @@ export function parseUntil(value: string): bigint {
   }
   const date = Date.parse(/^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d)?)?$/.test(value) ? value : "");
   if (Number.isNaN(date)) {
-    throw new EngineError("invalid", `invalid value for 'until' filter: "${value}" is neither a time nor a duration`);
+    throw new EngineError("invalid", `invalid value for 'until' filter: failed to parse value as time or duration: "${value}"`);
   }
   return BigInt(date) * 1_000_000n;
 }
