@@ -40,7 +40,8 @@ async function buildByApi(engine: Engine, { context = {}, flags = [] }: Wanted):
     built.text += message.stream ?? "";
     if (message.errorDetail !== undefined) built.error = message.errorDetail;
   }
-  const id = /"aux":\{"ID":"(sha256:\w+)"/.exec(answer.text)?.[1] ?? /^sha256:\w+$/m.exec(built.text)?.[0];
+  // Docker tells one for each stage.
+  const id = [...answer.text.matchAll(/"aux":\{"ID":"(sha256:\w+)"/g)].at(-1)?.[1] ?? /^sha256:\w+$/m.exec(built.text)?.[0];
   return id === undefined || built.error !== undefined ? built : { ...built, imageId: id };
 }
 

@@ -59,7 +59,8 @@ export async function buildClassic(engine: BuildEngine, request: BuildRequest, o
   for (const { rule, detail, range } of mistakes) output.warning(`${rule}: ${detail} (line ${range.start.line})`);
 
   const kept = new KeptOutput(output);
-  const transcript = new Transcript(request.quiet ? kept : output);
+  const told = request.quiet ? kept : output;
+  const transcript = new Transcript(told);
   const args = new BuildArgs(request.buildArgs, platformArgs(request.platform));
   const build: ClassicBuild = {
     engine,
@@ -81,6 +82,9 @@ export async function buildClassic(engine: BuildEngine, request: BuildRequest, o
       if (request.removal !== "never") text.write(`Removing intermediate container ${shortId(id)}\n`);
     },
   };
+
+  for (const { message } of dockerfile.warnings) told.errorText(`[WARNING]: ${message}\n`);
+  if (dockerfile.warnings.length > 0) told.errorText("[WARNING]: Empty continuation lines will become errors in a future release.\n");
 
   let last: StageState;
   try {

@@ -41,12 +41,15 @@ export async function argStep(step: Step, { pairs }: syntax.ArgInstruction): Pro
 
 export function cmdStep(step: Step, { command }: syntax.CmdInstruction): Promise<StageState> {
   const words = commandWords(step.state.config, command);
-  return withCmdSet(commented(step, `CMD ${goQuoteList(words)}`, { Cmd: words }), words.length > 0 || step.state.cmdWasSet);
+  return withCmdSet(commented(step, `CMD ${goQuoteList(words)}`, { Cmd: words }), !isEmpty(command) || step.state.cmdWasSet);
 }
 
 export function entrypointStep(step: Step, { command }: syntax.EntrypointInstruction): Promise<StageState> {
   const words = commandWords(step.state.config, command);
-  return commented(step, `ENTRYPOINT ${goQuoteList(words)}`, { Entrypoint: words, ...(step.state.cmdWasSet ? {} : { Cmd: null }) });
+  return commented(step, `ENTRYPOINT ${goQuoteList(words)}`, {
+    Entrypoint: words.length === 0 ? null : words,
+    ...(step.state.cmdWasSet ? {} : { Cmd: null }),
+  });
 }
 
 export function exposeStep(step: Step, { ports }: syntax.ExposeInstruction): Promise<StageState> {
@@ -82,21 +85,15 @@ export function onbuildStep(step: Step, { trigger }: syntax.OnbuildInstruction):
   return commented(step, `ONBUILD ${trigger}`, { OnBuild: [...(step.state.config.OnBuild ?? []), trigger] });
 }
 
-export async function maintainerStep(step: Step, { name }: syntax.MaintainerInstruction): Promise<StageState> {
-  const author = expandOne(step, name);
-  return commented({ ...step, state: { ...step.state, author } }, `MAINTAINER ${author}`, {});
+/** The name is not looked into for variables. */
+export function maintainerStep(step: Step, { name }: syntax.MaintainerInstruction): Promise<StageState> {
+  return commented({ ...step, state: { ...step.state, author: name } }, `MAINTAINER ${name}`, {});
 }
 
 export function healthcheckStep(step: Step, instruction: syntax.HealthcheckInstruction): Promise<StageState> {
   const { test, intervalNs, timeoutNs, startPeriodNs, startIntervalNs, retries } = instruction;
   const before = step.state.config.Healthcheck?.Test ?? [];
-  if (before.length > 0) {
-    step.text.write(
-      before[0] === "NONE"
-        ? "Note: overriding previous HEALTHCHECK: [NONE]\n"
-        : `Note: overriding previous HEALTHCHECK: [${before.join(" ")}]\n`,
-    );
-  }
+  if (before.length > 0 && before[0] !== "NONE") step.text.write(`Note: overriding previous HEALTHCHECK: [${before.join(" ")}]\n`);
   const health: NonNullable<ContainerDefaults["Healthcheck"]> = {
     Test: test,
     ...(intervalNs === 0 ? {} : { Interval: intervalNs }),
@@ -134,8 +131,12 @@ function expandPairs(step: Step, pairs: syntax.Pair[]): [string, string][] {
   return pairs.map(({ name, value }) => [expandOne(step, name), expandOne(step, value)]);
 }
 
-/** Exec form as it is, shell form behind the shell; an empty command is no word at all. */
+function isEmpty(command: syntax.Command): boolean {
+  return command.form === "exec" ? command.words.length === 0 : command.text === "";
+}
+
+/** Exec form as it is, shell form behind the shell; a bare CMD is the shell alone. */
 export function commandWords(config: ContainerDefaults, command: syntax.Command): string[] {
   if (command.form === "exec") return command.words;
-  return command.text === "" ? [] : [...shellOf(config), command.text];
+  return command.text === "" ? shellOf(config) : [...shellOf(config), command.text];
 }

@@ -1,5 +1,5 @@
 import { checkStageReferences, findTarget } from "../dockerfile/stages.ts";
-import type { Dockerfile, EscapeCharacter, LabelInstruction, Stage } from "../dockerfile/syntax.ts";
+import type { Dockerfile, LabelInstruction, Stage } from "../dockerfile/syntax.ts";
 import type { BuildRequest } from "../builds.ts";
 import type { ClassicBuild } from "./build.ts";
 import { runStage } from "./stage.ts";
@@ -44,34 +44,32 @@ function isNew(error: unknown): boolean {
   return true;
 }
 
-/** The stages up to the one that is wanted; the last gets the labels of the request. As in Docker, all of them are built. */
+/** The stages up to the one that is wanted; the last gets the labels of the request, each as a step. As in Docker, all of them are built. */
 export function planStages(dockerfile: Dockerfile, { target, labels }: Pick<BuildRequest, "target" | "labels">): PlannedStage[] {
   const count = target === "" ? dockerfile.stages.length : findTarget(dockerfile, target).index + 1;
   checkStageReferences(dockerfile, count);
   const stages = dockerfile.stages.slice(0, count);
   const last = stages.at(-1);
-  if (last !== undefined && labels.size > 0) {
-    stages[stages.length - 1] = {
-      ...last,
-      instructions: [...last.instructions, labelInstruction(labels, last, dockerfile.directives.escape)],
-    };
+  if (last !== undefined) {
+    const added = [...labels].toSorted(([a], [b]) => (a < b ? -1 : 1)).map((label) => labelInstruction(label, last, dockerfile));
+    stages[stages.length - 1] = { ...last, instructions: [...last.instructions, ...added] };
   }
   return stages.map((stage) => new PlannedStage(stage));
 }
 
-function labelInstruction(labels: ReadonlyMap<string, string>, { from }: Stage, escape: EscapeCharacter): LabelInstruction {
+function labelInstruction([name, value]: [string, string], { from }: Stage, { directives }: Dockerfile): LabelInstruction {
+  const { escape } = directives;
   // Quoted so that nothing in them is expanded.
   const quote = (text: string): string => {
     const characters = Array.from(text, (character) => ('"$'.includes(character) || character === escape ? escape + character : character));
     return `"${characters.join("")}"`;
   };
-  const pairs = [...labels].toSorted(([a], [b]) => (a < b ? -1 : 1));
   return {
     kind: "label",
     keyword: "LABEL",
     range: from.range,
     comments: [],
-    original: `LABEL ${pairs.map(([name, value]) => `${name}=${value}`).join(" ")}`,
-    pairs: pairs.map(([name, value]) => ({ name: quote(name), value: quote(value), legacy: false })),
+    original: `LABEL ${name}=${value}`,
+    pairs: [{ name: quote(name), value: quote(value), legacy: false }],
   };
 }

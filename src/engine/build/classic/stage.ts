@@ -44,15 +44,13 @@ async function begin(build: ClassicBuild, { stage }: PlannedStage, text: StepTex
   if (name === "") throw new EngineError("invalid", `base name (${from.image}) should not be blank`);
   const earlier = build.stages.findLast((other) => other.stage.index < stage.index && other.stage.name === name.toLowerCase());
   let state = earlier === undefined ? await stateOf(build, stage.from.platform, name, escape) : await inherit(build, earlier);
-  text.write(` ---> ${shortId(state.imageId)}\n`);
-
   const triggers = state.config.OnBuild ?? [];
   if (triggers.length > 0) {
     state = { ...state, config: { ...state.config, OnBuild: null } };
     text.write(`# Executing ${triggers.length} build trigger${triggers.length > 1 ? "s" : ""}\n`);
     for (const trigger of triggers) state = await runInstruction({ build, stage, text, state, escape }, parseInstruction(trigger));
-    text.write(` ---> ${shortId(state.imageId)}\n`);
   }
+  text.write(` ---> ${shortId(state.imageId)}\n`);
   text.end();
   return state;
 }

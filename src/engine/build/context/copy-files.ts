@@ -22,7 +22,8 @@ export interface CopyRequest {
   copies: Copy[];
   /** Absolute; ends in `/` when it must be a folder. */
   destination: string;
-  owner: { user: number; group: number };
+  /** Of all that is copied. Undefined: what comes from a stage or an image keeps its own, everything else is root's. */
+  owner: { user: number; group: number } | undefined;
   mode: ModeChange | undefined;
   /** A name for a file of our own, for an archive that has to be cut out of the context first. */
   spoolPath: string;
@@ -40,6 +41,7 @@ export interface Copy {
 }
 
 const LIMITS: LayerLimits = { maxEntries: 4_000_000, maxBytes: 1024 ** 4, maxMemoryBytes: 128 * 1024 ** 2 };
+const ROOT = { user: 0, group: 0 };
 const BUFFER = Buffer.allocUnsafeSlow(1024 * 1024);
 
 export async function copyFiles(request: CopyRequest, signal: AbortSignal): Promise<void> {
@@ -108,7 +110,8 @@ function makeFolder(
       continue;
     }
     made.add(path);
-    writer.begin({ ...folderEntry(path), user: owner.user, group: owner.group, modified: { seconds: nowSeconds, nanoseconds: 0 } });
+    const { user, group } = owner ?? ROOT;
+    writer.begin({ ...folderEntry(path), user, group, modified: { seconds: nowSeconds, nanoseconds: 0 } });
     writer.end();
   }
 }
@@ -193,7 +196,9 @@ class ItemCopy {
   #put(node: TreeNode, destination: string): void {
     const first = node.identity === undefined ? undefined : this.#placed.get(node.identity);
     if (node.identity !== undefined && first === undefined) this.#placed.set(node.identity, destination);
-    const { owner, mode } = this.#request;
+    const { mode } = this.#request;
+    // Folders that are contexts show everything as root's.
+    const owner = this.#request.owner ?? (this.#copy.source.kind === "folder" ? node : ROOT);
     this.#write(
       {
         ...folderEntry(destination),

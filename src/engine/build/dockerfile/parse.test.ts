@@ -168,5 +168,8 @@ describe("errors", () => {
 
 test("one instruction by itself", () => {
   expect(parseInstruction("ENV a=1")).toMatchObject({ kind: "env" });
-  expect(() => parseInstruction("FROM x")).toThrow("FROM is not allowed here");
+  expect(() => parseInstruction("FROM x")).toThrow(/^FROM is not allowed here$/);
+  expect(() => parseInstruction("BOGUS x")).toThrow(/^unknown instruction: BOGUS$/);
+  expect(() => parseInstruction("ENV a")).toThrow(/^ENV must have two arguments$/);
+  expect(() => parseInstruction("ENV a=b\nENV c=d")).toThrow(/^onbuild trigger should be a single expression$/);
 });

@@ -20,11 +20,11 @@ const BYTE_ORDER_MARK = "\ufeff";
 export function parseDockerfile(text: string | Buffer, name = "Dockerfile"): Dockerfile {
   const source = decode(text, name);
   const reader = new LineReader(source);
-  const statements = readStatements(reader, name);
+  const statements = namedErrors(name, () => readStatements(reader));
   const globalArgs: ArgInstruction[] = [];
   const stages: Stage[] = [];
   for (const statement of statements) {
-    const instruction = typed(statement, reader);
+    const instruction = typed(statement, reader, `dockerfile parse error on line ${statement.line.firstLine}: `);
     const stage = stages.at(-1);
     if (instruction.kind === "from") {
       stages.push({ name: instruction.stageName?.toLowerCase(), index: stages.length, from: instruction, instructions: [] });
@@ -39,12 +39,12 @@ export function parseDockerfile(text: string | Buffer, name = "Dockerfile"): Doc
   return { source, directives: reader.directives, globalArgs, stages, warnings: reader.warnings, instructionCount: statements.length };
 }
 
-/** One instruction by itself: a trigger of ONBUILD, a `--change`. Never FROM. */
+/** One instruction by itself: a trigger of ONBUILD, a `--change`. Never FROM. Errors say what is wrong, and of no file and line. */
 export function parseInstruction(text: string): Instruction {
   const reader: LineReader = new LineReader(text);
-  const [statement, ...more] = readStatements(reader, "instruction");
-  if (statement === undefined || more.length > 0) throw new DockerfileError("expected one instruction", lineRange(1), text);
-  const instruction = typed(statement, reader);
+  const [statement, ...more] = readStatements(reader);
+  if (statement === undefined || more.length > 0) reader.fail("onbuild trigger should be a single expression", lineRange(1));
+  const instruction = typed(statement, reader, "");
   if (instruction.kind === "from") reader.fail("FROM is not allowed here", instruction.range);
   return instruction;
 }
@@ -61,25 +61,28 @@ function decode(text: string | Buffer, name: string): string {
   return source.startsWith(BYTE_ORDER_MARK) ? source.slice(1) : source;
 }
 
-function readStatements(reader: LineReader, name: string): Statement[] {
-  const statements: Statement[] = [];
+function namedErrors<Result>(name: string, read: () => Result): Result {
   try {
-    for (let statement = readStatement(reader); statement !== undefined; statement = readStatement(reader)) {
-      statements.push(statement);
-      if (statements.length > MAX_INSTRUCTIONS) reader.fail(`more than ${MAX_INSTRUCTIONS} instructions`, statement.line.range());
-    }
-    if (statements.length === 0) reader.fail("file with no instructions", lineRange(Math.max(1, reader.line)));
+    return read();
   } catch (error) {
     if (error instanceof DockerfileError) throw new DockerfileError(`failed to parse ${name}: ${error.message}`, error.range, error.source);
     throw error;
   }
+}
+
+function readStatements(reader: LineReader): Statement[] {
+  const statements: Statement[] = [];
+  for (let statement = readStatement(reader); statement !== undefined; statement = readStatement(reader)) {
+    statements.push(statement);
+    if (statements.length > MAX_INSTRUCTIONS) reader.fail(`more than ${MAX_INSTRUCTIONS} instructions`, statement.line.range());
+  }
+  if (statements.length === 0) reader.fail("file with no instructions", lineRange(Math.max(1, reader.line)));
   return statements;
 }
 
-function typed(statement: Statement, reader: LineReader): Instruction | FromInstruction {
+function typed(statement: Statement, reader: LineReader, prefix: string): Instruction | FromInstruction {
   const { line } = statement;
   return toInstruction(statement, (message: string, word?: Word) => {
-    const range = word === undefined ? line.range() : line.rangeOf(word.start, word.end);
-    reader.fail(`dockerfile parse error on line ${line.firstLine}: ${message}`, range);
+    reader.fail(prefix + message, word === undefined ? line.range() : line.rangeOf(word.start, word.end));
   });
 }

@@ -64,7 +64,7 @@ export interface FileOperation {
   sums: string[];
   /** Absolute; ends in `/` when it must be a folder. */
   destination: string;
-  /** `USER:GROUP`, as numbers or by the tree's own names; undefined: root. */
+  /** `USER:GROUP`, as numbers or by the tree's own names; undefined: as in the stage or image it comes from, or root. */
   owner: string | undefined;
   mode: ModeChange | undefined;
 }

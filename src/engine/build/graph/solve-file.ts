@@ -11,7 +11,7 @@ export function solveFile(run: BuildRun, operation: FileOperation, base: Snapsho
       root,
       copies,
       destination,
-      owner: owner === undefined ? { user: 0, group: 0 } : ownerOf(root, owner),
+      owner: owner === undefined ? undefined : ownerOf(root, owner),
       mode,
       spoolPath: run.filePath(),
       nowSeconds: Math.trunc(Date.now() / 1000),
