@@ -38,7 +38,7 @@ export type Answer =
 export interface Output {
   /** Sends the head now. */
   flush(): void;
-  /** Resolves when there is room for more; rejects when the client is gone. */
+  /** Resolves when there is room for more (a chunk of 64 KiB or more is sent then); rejects when the client is gone. */
   write(chunk: string | Uint8Array): Promise<void>;
   /** The head is out: an error has to be told within the body. */
   readonly started: boolean;

@@ -45,7 +45,7 @@ export interface Images {
 
   /**
    * Images as one archive: an OCI layout that older engines read too. What cannot be saved is told before the first byte comes; who stops
-   * reading ends the work.
+   * reading ends the work. A chunk is only valid until the next is asked for.
    */
   save(names: string[], options: { platform?: Platform | undefined }, signal?: AbortSignal): Promise<AsyncIterable<Uint8Array>>;
 

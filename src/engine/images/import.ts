@@ -1,8 +1,9 @@
-import { rm, writeFile } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 
 import { EngineError } from "../../base/errors.ts";
 import { failpoint } from "../../base/failpoint.ts";
 import { formatTime, nowNs } from "../../base/time.ts";
+import { writeChunks } from "../../base/write-chunks.ts";
 import { addImage } from "./add-image.ts";
 import { applyChanges } from "./config-changes.ts";
 import type { ContainerDefaults } from "./image-config.ts";
@@ -50,7 +51,7 @@ async function receive(
 ): Promise<void> {
   if (!(tar instanceof URL)) {
     // Not by a pipeline, which on a full disk would close the client's connection instead of telling it.
-    return writeFile(archivePath, tar, { flag: "wx", mode: 0o600, ...(signal ? { signal } : {}) });
+    return writeChunks(archivePath, tar, signal);
   }
   const { certificateFolders, stallTimeoutMs } = engine.registry;
   const tls = { host: tar.host, insecure: false, certificateFolders };

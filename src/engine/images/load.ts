@@ -1,7 +1,8 @@
-import { rm, writeFile } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 
 import { EngineError } from "../../base/errors.ts";
 import { failpoint } from "../../base/failpoint.ts";
+import { writeChunks } from "../../base/write-chunks.ts";
 import { digestOf } from "../../store/blobs.ts";
 import { addImage } from "./add-image.ts";
 import { readDockerArchive, type ArchivedImage } from "./archives/docker-archive.ts";
@@ -40,7 +41,7 @@ export async function loadImages(
   try {
     engine.children.warm();
     // Not by a pipeline, which on a full disk would close the client's connection instead of telling it.
-    await writeFile(archivePath, bytes, { flag: "wx", mode: 0o600, signal });
+    await writeChunks(archivePath, bytes, signal);
     failpoint("images.load.received");
     await using archive = await openImageArchive(engine.children, archivePath, engine.blobs.temporaryPath, signal);
     const loading: Loading = { engine, archive, quiet, platform, progress, signal };

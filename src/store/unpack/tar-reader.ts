@@ -89,6 +89,17 @@ export class TarReader {
     }
   }
 
+  /** How many bytes come next that are a file's content, as they stand in the archive, or fill it up: nothing but the sink needs them. */
+  get contentAhead(): number {
+    const isContent = (this.#state === "body" && this.#sparse === undefined) || this.#state === "skip" || this.#state === "padding";
+    return isContent ? this.#left : 0;
+  }
+
+  /** Goes on behind content that neither the sink nor the tape wants; at most `contentAhead` bytes, less at least one. */
+  skipContent(bytes: number): void {
+    this.#left -= bytes;
+  }
+
   /** The archive has ended: throws when it should not have. */
   finish(): void {
     const atBoundary = this.#state === "end" || (this.#state === "header" && this.#blockFilled === 0 && this.#extended === undefined);

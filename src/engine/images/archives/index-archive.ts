@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, openSync, renameSync, writeSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readSync, renameSync, writeSync } from "node:fs";
 import { setImmediate as nextTurn } from "node:timers/promises";
 
 import { codeOf, EngineError, messageOf } from "../../../base/errors.ts";
@@ -29,14 +29,19 @@ const MAX_ENTRIES = 100_000;
 const MAX_RATIO = 1100;
 const RATIO_FREE_BYTES = 4 * 1024 ** 3;
 const TURN_MS = 10;
+/** A header and what often comes with it. */
+const HEADER_READ_BYTES = 8 * 1024;
 
 export async function indexImages({ archivePath, plainPath, indexPath }: IndexImagesRequest, signal: AbortSignal): Promise<void> {
   const archive = openSync(archivePath, "r");
   const index = new ArchiveIndex();
   let plain: number | undefined;
   try {
-    if (detectCompressionOf(archive) !== "none") plain = openSync(plainPath, "wx", 0o600);
-    await readAll(archive, plain, index, signal);
+    if (detectCompressionOf(archive) === "none") await readHeaders(archive, index, signal);
+    else {
+      plain = openSync(plainPath, "wx", 0o600);
+      await readAll(archive, plain, index, signal);
+    }
     index.write(indexPath);
     if (plain !== undefined) renameSync(plainPath, archivePath);
   } catch (error) {
@@ -50,12 +55,36 @@ export async function indexImages({ archivePath, plainPath, indexPath }: IndexIm
   }
 }
 
-async function readAll(archive: number, plain: number | undefined, index: ArchiveIndex, signal: AbortSignal): Promise<void> {
+/** Reads a plain archive, but not the content of its files. */
+async function readHeaders(archive: number, index: ArchiveIndex, signal: AbortSignal): Promise<void> {
+  const reader = new TarReader(index, index);
+  const buffer = Buffer.allocUnsafe(HEADER_READ_BYTES);
+  let turnBegan = performance.now();
+  for (;;) {
+    const bytes = readSync(archive, buffer, 0, buffer.length, index.position);
+    if (bytes === 0) break;
+    reader.push(buffer.subarray(0, bytes));
+    // The last byte is read, so that an archive that ends too early is found out.
+    const skipped = reader.contentAhead - 1;
+    if (skipped > 0) {
+      reader.skipContent(skipped);
+      index.skip(skipped);
+    }
+    if (performance.now() - turnBegan > TURN_MS) {
+      await nextTurn();
+      signal.throwIfAborted();
+      turnBegan = performance.now();
+    }
+  }
+  reader.finish();
+}
+
+async function readAll(archive: number, plain: number, index: ArchiveIndex, signal: AbortSignal): Promise<void> {
   const maxBytes = Math.max(RATIO_FREE_BYTES, fstatSync(archive).size * MAX_RATIO);
   const reader = new TarReader(index, index);
   let turnBegan = performance.now();
   for await (const chunk of decompressed(archive, () => undefined)) {
-    if (plain !== undefined) writeAll(plain, chunk, "the archive");
+    writeAll(plain, chunk, "the archive");
     reader.push(chunk);
     if (index.position > maxBytes) throw new EngineError("invalid", `the archive swells to more than ${MAX_RATIO} times its size`);
     if (performance.now() - turnBegan > TURN_MS) {
@@ -86,9 +115,14 @@ class ArchiveIndex implements TarSink, TarTape {
   }
 
   content(bytes: Buffer): void {
+    this.skip(bytes.length);
+  }
+
+  /** Goes on behind so much of what may be a file's content. */
+  skip(bytes: number): void {
     if (this.#begun !== undefined) this.#begun.offset = this.position;
     this.#begun = undefined;
-    this.position += bytes.length;
+    this.position += bytes;
   }
 
   bytes(bytes: Buffer): void {
