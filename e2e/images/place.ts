@@ -71,22 +71,43 @@ function debianSource(): { suite: string; mirror: string } {
   return { suite, mirror: found[1] };
 }
 
-/** Debian's `docker-registry` on loopback; `HOST:PORT`. */
-export async function openDebianRegistry(place: Place): Promise<{ host: string } & AsyncDisposable> {
+/** Debian's `docker-registry` on loopback; `HOST:PORT`. `closed`: behind TLS, and open to the user `u` with the password `p` only. */
+export async function openDebianRegistry(place: Place, { closed = false } = {}): Promise<{ host: string } & AsyncDisposable> {
   const host = `127.0.0.1:${await freePort()}`;
   const config = place.file("registry.yml");
+  const [key, certificate] = [place.file("registry.key"), place.file("registry.crt")];
+  if (closed) {
+    const subject = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"];
+    await place.tool([
+      "openssl",
+      "req",
+      "-x509",
+      "-newkey",
+      "rsa:2048",
+      "-nodes",
+      "-days",
+      "2",
+      ...subject,
+      "-keyout",
+      key,
+      "-out",
+      certificate,
+    ]);
+    writeFileSync(place.file("users"), await place.tool(["htpasswd", "-Bbn", "u", "p"]));
+  }
   writeFileSync(
     config,
     `version: 0.1
 log: {level: error}
 storage: {filesystem: {rootdirectory: ${place.file("registry")}}}
-http: {addr: "${host}"}
+http: {addr: "${host}"${closed ? `, tls: {certificate: ${certificate}, key: ${key}}` : ""}}
+${closed ? `auth: {htpasswd: {realm: test, path: ${place.file("users")}}}` : ""}
 `,
   );
   const server = spawn("docker-registry", ["serve", config], { stdio: "ignore" });
   const ended = new Promise((resolve) => server.once("close", resolve));
   const deadlineMs = Date.now() + 20_000;
-  while (!(await answers(host))) {
+  while (!(await answers(place, `${closed ? "https" : "http"}://${host}/v2/`))) {
     if (Date.now() > deadlineMs || server.exitCode !== null) throw new Error(`docker-registry does not answer on ${host}`);
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
@@ -100,12 +121,12 @@ http: {addr: "${host}"}
   };
 }
 
-async function answers(host: string): Promise<boolean> {
-  try {
-    return (await fetch(`http://${host}/v2/`)).ok;
-  } catch {
-    return false;
-  }
+/** With whatever status. */
+async function answers(place: Place, url: string): Promise<boolean> {
+  return place.tool(["curl", "-sk", "-o", "/dev/null", url]).then(
+    () => true,
+    () => false,
+  );
 }
 
 function freePort(): Promise<number> {

@@ -1,8 +1,10 @@
 import type { ChildImage } from "./add-child.ts";
 import type { ImageConfig } from "./image-config.ts";
+import type { RemoteDescription } from "./inspect-remote.ts";
 import type { ListOptions } from "./list.ts";
 import type { Platform } from "./platform.ts";
 import type { RemovedItem } from "./remove.ts";
+import type { SearchRequest, SearchResult } from "./search.ts";
 
 /**
  * Images: a config, a list of layers, and the references that name it.
@@ -51,6 +53,11 @@ export interface Images {
 
   /** Makes images known that an archive holds: Docker's of any age, or an OCI layout; `progress` gets Docker's lines. */
   load(request: LoadRequest, progress: (line: ProgressLine) => void, signal?: AbortSignal): Promise<void>;
+
+  /** What a registry has under a reference. */
+  inspectRemote(name: string, auth: RegistryAuth | undefined, signal?: AbortSignal): Promise<RemoteDescription>;
+
+  search(request: SearchRequest, signal?: AbortSignal): Promise<SearchResult[]>;
 
   /** Asks a registry whether it lets these credentials in; `unauthorized` when it does not. */
   logIn(auth: RegistryAuth, signal?: AbortSignal): Promise<void>;

@@ -14,6 +14,7 @@ import type { Image, Images, Pin } from "./images.ts";
 import { addChild } from "./add-child.ts";
 import { addSteps } from "./add-steps.ts";
 import { importImage } from "./import.ts";
+import { inspectRemote } from "./inspect-remote.ts";
 import { listImages } from "./list.ts";
 import { openLayerDownloads, type LayerDownloads } from "./layer-downloads.ts";
 import { logIn } from "./log-in.ts";
@@ -26,6 +27,7 @@ import { pushImage } from "./push.ts";
 import { removeImage } from "./remove.ts";
 import { loadImages } from "./load.ts";
 import { saveImages } from "./save.ts";
+import { searchImages } from "./search.ts";
 import { tagImage } from "./tag.ts";
 import { openTurns, type Turns } from "./turns.ts";
 
@@ -146,6 +148,8 @@ export function openImages(options: ImagesOptions): Images {
     import: (request, progress, signal) => importImage(engine, request, progress, signal),
     load: (request, progress, signal = new AbortController().signal) => loadImages(engine, request, progress, signal),
     save: (names, saveOptions, signal = new AbortController().signal) => saveImages(engine, names, saveOptions, signal),
+    inspectRemote: (name, auth, signal) => inspectRemote(engine, name, auth, signal),
+    search: (request, signal) => searchImages(engine, request, signal),
     logIn: (auth, signal) => logIn(engine, auth, signal),
     tag: (nameOrId, repository, tag) => tagImage(engine, nameOrId, repository, tag),
     addChild: async (child) => store.image(await addChild(engine, child)),

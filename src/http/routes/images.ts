@@ -7,12 +7,21 @@ import { imageHistory, imageInspect, imageSummary } from "../image-shapes.ts";
 import { progressAnswer } from "../progress.ts";
 import { parseRegistryAuth, readRegistryAuth } from "../registry-auth.ts";
 import { adaptImage, adaptImageSummary } from "../shims.ts";
-import { notYet } from "./missing.ts";
 
 export function imageRoutes(images: Images): Route[] {
   return [
     { method: "GET", path: "/images/json", operation: "ImageList", handle: (call) => list(images, call) },
-    notYet("GET", "/images/search", "ImageSearch"),
+    { method: "GET", path: "/images/search", operation: "ImageSearch", handle: (call) => search(images, call) },
+    {
+      method: "GET",
+      path: "/distribution/{name:.*}/json",
+      operation: "DistributionInspect",
+      async handle({ name, headers, signal }) {
+        const found = await images.inspectRemote(name, parseRegistryAuth(headers["x-registry-auth"]), signal);
+        const { mediaType, digest, sizeBytes: size, platforms } = found;
+        return json({ Descriptor: { mediaType, digest, size }, Platforms: platforms });
+      },
+    },
     { method: "GET", path: "/images/get", operation: "ImageGetAll", handle: (call) => save(images, call, call.query.all("names")) },
     { method: "GET", path: "/images/{name:.*}/get", operation: "ImageGet", handle: (call) => save(images, call, [call.name]) },
     {
@@ -81,6 +90,22 @@ function list(images: Images, { query, version }: Call): Answer {
   if (pattern !== undefined) filters.set("reference", [...(filters.get("reference") ?? []), pattern]);
   const found = images.list({ filters, all: query.flag("all"), sharedSizes: version >= 1042 && query.flag("shared-size") });
   return json(found.map((image) => adaptImageSummary(imageSummary(image), version)));
+}
+
+async function search(images: Images, { query, headers, signal }: Call): Promise<Answer> {
+  const limit = query.integer("limit");
+  if (limit !== undefined && limit < 0) throw new EngineError("invalid", "invalid limit specified");
+  const auth = parseRegistryAuth(headers["x-registry-auth"]);
+  const found = await images.search({ term: query.text("term") ?? "", limit, filters: query.filters(), auth }, signal);
+  return json(
+    found.map(({ name, description, isOfficial, starCount }) => ({
+      star_count: starCount,
+      is_official: isOfficial,
+      name,
+      is_automated: false,
+      description,
+    })),
+  );
 }
 
 function pull(images: Images, call: Call): Answer {

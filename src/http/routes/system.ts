@@ -47,7 +47,6 @@ export function systemRoutes(system: System): Route[] {
     },
     notYet("POST", "/session", "Session"),
     notYet("POST", "/grpc", "Grpc"),
-    notYet("GET", "/distribution/{name:.*}/json", "DistributionInspect"),
   ];
 }
 

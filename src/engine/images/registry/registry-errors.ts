@@ -40,6 +40,13 @@ export function pushError(answer: Answer): EngineError {
   return new EngineError("system", isUnsaid ? unexpected(answer.status) : wordsOf(readError(answer)));
 }
 
+const KINDS: Record<number, "unauthorized" | "forbidden" | "notFound"> = { 401: "unauthorized", 403: "forbidden", 404: "notFound" };
+
+/** What it means for who only wants to know what is there. */
+export function inspectError(answer: Answer): EngineError {
+  return new EngineError(KINDS[answer.status] ?? "system", wordsOf(readError(answer)));
+}
+
 /** `DENIED`, where the registry says it so. */
 export function errorCodeOf({ body }: Answer): string | undefined {
   return firstError(body)?.code;
