@@ -17,6 +17,8 @@ export class FolderTree implements Tree {
   readonly #options: FolderTreeOptions;
   readonly #nodes = new Map<string, TreeNode | undefined>();
   readonly #stats = new Map<string, BigIntStats>();
+  /** The folder that was looked into last: the next path is most often in it, too. */
+  #folder: { path: string; descriptor: number } | undefined;
 
   constructor(root: string, options: FolderTreeOptions = {}) {
     this.#root = openSync(root, at.O_PATH | constants.O_DIRECTORY);
@@ -58,24 +60,34 @@ export class FolderTree implements Tree {
 
   close(): void {
     this.#options.statCache?.save();
+    this.#closeFolder();
     closeSync(this.#root);
   }
 
   #look(path: string): TreeNode | undefined {
-    const slash = path.lastIndexOf("/");
-    let folder: number;
     try {
-      folder = at.openInRoot(this.#root, slash === -1 ? "" : path.slice(0, slash), at.O_PATH | at.O_DIRECTORY);
+      return this.#nodeAt(path, this.#placeOf(path));
     } catch (error) {
       if (["ENOENT", "ENOTDIR", "ELOOP"].includes(codeOf(error) ?? "")) return undefined;
       throw error;
     }
-    try {
-      const place = `/proc/self/fd/${folder}/${path === "" ? "." : path.slice(slash + 1)}`;
-      return this.#nodeAt(path, place);
-    } finally {
-      at.close(folder);
+  }
+
+  /** A name for the path by which plain calls reach it, and no symlink on the way is followed out of the root. */
+  #placeOf(path: string): string {
+    const slash = path.lastIndexOf("/");
+    const folder = slash === -1 ? "" : path.slice(0, slash);
+    if (this.#folder?.path !== folder) {
+      const descriptor = at.openInRoot(this.#root, folder, at.O_PATH | at.O_DIRECTORY);
+      this.#closeFolder();
+      this.#folder = { path: folder, descriptor };
     }
+    return `/proc/self/fd/${this.#folder.descriptor}/${path === "" ? "." : path.slice(slash + 1)}`;
+  }
+
+  #closeFolder(): void {
+    if (this.#folder !== undefined) at.close(this.#folder.descriptor);
+    this.#folder = undefined;
   }
 
   #nodeAt(path: string, place: string): TreeNode | undefined {
@@ -87,7 +99,9 @@ export class FolderTree implements Tree {
     if (path !== "" && this.#options.isHidden?.(path, type === "directory") === true) return undefined;
     this.#stats.set(path, stats);
     const owned = this.#options.keepOwners !== false;
-    const attributes = attributesOf(place);
+    const attributes = (): Map<string, Buffer> =>
+      new Map([...attributesOf(this.#placeOf(path))].filter(([name]) => name === "security.capability"));
+    let known: Map<string, Buffer> | undefined;
     return {
       path,
       type,
@@ -99,7 +113,10 @@ export class FolderTree implements Tree {
       target: type === "symlink" ? readlinkSync(bytes, { encoding: "latin1" }) : "",
       major: Number(((stats.rdev >> 8n) & 0xfffn) | ((stats.rdev >> 32n) & ~0xfffn)),
       minor: Number((stats.rdev & 0xffn) | ((stats.rdev >> 12n) & ~0xffn)),
-      attributes: new Map([...attributes].filter(([name]) => name === "security.capability")),
+      // Asked for by whoever sums or copies it, which a known sum spares.
+      get attributes() {
+        return (known ??= attributes());
+      },
       identity: stats.nlink > 1n && type !== "directory" ? `${stats.dev}:${stats.ino}` : undefined,
     };
   }
