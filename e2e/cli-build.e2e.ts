@@ -203,6 +203,19 @@ test("a shell where a step failed: its folder, the files of those before it, the
   expect(await terminal.ended()).toBe(7);
 });
 
+test.each([
+  ["FROM busybox\nCOPY --form=x a \\\n  /b\n", "2 | COPY --form=x a \\\n  |      ^^^^^^^^"],
+  ["FROM busybox\nRUN true\nLABEL a=${b:?missing}\n", "3 | LABEL a=${b:?missing}\n  | ^^^^^^^^^^^^^^^^^^^^^"],
+  ["FROM busybox\nCOPY nothing \\\n  here\n", "2 | COPY nothing \\\n3 |   here"],
+])("on a terminal an error quotes its line: %j", async (dockerfile, quoted) => {
+  const file = path.join(folder, "wrong");
+  writeFileSync(file, dockerfile);
+  const command = `${daemon().pathOf("tsubo")} build --progress plain -f ${file} ${mkdtempSync(path.join(folder, "empty-"))}`;
+  const terminal = converseInTerminal(command, { DOCKER_HOST: `unix://${daemon().socketPath}` });
+  expect(await terminal.ended()).toBe(1);
+  expect(terminal.said.replaceAll("\r\n", "\n")).toContain(`\n\n${quoted}\n`);
+});
+
 test("ctrl-c ends a build and the step that runs", async () => {
   const file = path.join(folder, "endless");
   writeFileSync(file, "FROM busybox\nRUN exec sleep 47114711\n");

@@ -4,9 +4,9 @@ import { findCommand, groups } from "./commands.ts";
 import { openClient, compareVersions, type Client } from "./engine/client.ts";
 import { readConfigFile } from "./engine/config-file.ts";
 import { findHost } from "./engine/host.ts";
-import { CommandFailure } from "./failure.ts";
+import { CommandFailure, DaemonError } from "./failure.ts";
 import { globalFlags } from "./global-flags.ts";
-import { printLine, warn } from "./output/print.ts";
+import { isTerminal, printLine, warn } from "./output/print.ts";
 import { BUILD, VERSION } from "./version.ts";
 
 /**
@@ -37,6 +37,9 @@ let debug = false;
 function report(error: unknown): never {
   const message = error instanceof Error ? error.message : String(error);
   if (message !== "") warn(message);
+  // Scripts get the same words as from docker.
+  const excerpt = error instanceof CommandFailure || error instanceof DaemonError ? error.excerpt : undefined;
+  if (excerpt !== undefined && isTerminal(2)) warn(`\n${excerpt}`);
   // A TypeError is a slip of ours: where it happened is what is asked for in a report.
   if (error instanceof Error && !(error instanceof CommandFailure) && (debug || error instanceof TypeError)) warn(error.stack ?? "");
   process.exit(error instanceof CommandFailure ? error.exitCode : 1);

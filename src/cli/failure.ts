@@ -5,9 +5,12 @@
  */
 export class CommandFailure extends Error {
   readonly exitCode: number;
+  /** Lines that the message is about, for people. */
+  readonly excerpt: string | undefined;
 
-  constructor(message: string, exitCode = 1, options?: { cause?: unknown }) {
+  constructor(message: string, exitCode = 1, options?: { cause?: unknown; excerpt?: string | undefined }) {
     super(message, options);
+    this.excerpt = options?.excerpt;
     this.name = "CommandFailure";
     this.exitCode = exitCode;
   }
@@ -16,11 +19,13 @@ export class CommandFailure extends Error {
 /** The engine answered with an error status. */
 export class DaemonError extends Error {
   readonly status: number;
+  readonly excerpt: string | undefined;
 
-  constructor(status: number, message: string) {
+  constructor(status: number, message: string, excerpt?: string) {
     super(`Error response from daemon: ${message}`);
     this.name = "DaemonError";
     this.status = status;
+    this.excerpt = excerpt;
   }
 }
 

@@ -36,7 +36,7 @@ export function writeError(
   request: { what: string; versionText: string | undefined },
   log: Log,
 ): void {
-  const { status, message, unexpected } = failureOf(error);
+  const { status, message, excerpt, unexpected } = failureOf(error);
   if (unexpected) log.error({ err: error, request: request.what }, message);
   else if (status === 500) log.error({ request: request.what, status }, message);
   if (response.headersSent || response.destroyed) {
@@ -52,7 +52,7 @@ export function writeError(
     response.setHeader("X-Content-Type-Options", "nosniff");
     writeWhole(response, status, "text/plain; charset=utf-8", `${message}\n`);
   } else {
-    writeWhole(response, status, "application/json", `${encodeJson({ message })}\n`);
+    writeWhole(response, status, "application/json", `${encodeJson({ message, ...(excerpt === undefined ? {} : { excerpt }) })}\n`);
   }
 }
 

@@ -1,7 +1,9 @@
 import type { BuildStep } from "../api/build-request.ts";
-import type { BuildOutput } from "../engine/build/builds.ts";
+import { messageOf } from "../base/errors.ts";
+import { type BuildOutput, StepFailedError } from "../engine/build/builds.ts";
 import type { Output } from "./call.ts";
 import { formatLine, formatProgress } from "./progress.ts";
+import { excerptOf } from "./status.ts";
 
 /** Lines that may wait for a client that does not read; then the build waits for it. */
 const MAX_WAITING_BYTES = 64 * 1024 * 1024;
@@ -42,8 +44,10 @@ export class BuildAnswer implements BuildOutput {
     if (this.#tellsSteps) this.#add(formatProgress({ aux: { "tsubo.step": step } }));
   }
 
-  addError(message: string, code: number | undefined): void {
-    this.#add(formatLine({ errorDetail: { ...(code === undefined ? {} : { code }), message }, error: message }));
+  addError(error: unknown): void {
+    const message = messageOf(error);
+    const code = error instanceof StepFailedError ? { code: error.exitCode } : {};
+    this.#add(formatLine({ errorDetail: { ...code, message, ...(this.#tellsSteps ? excerptOf(error) : {}) }, error: message }));
   }
 
   async end(): Promise<void> {

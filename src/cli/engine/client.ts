@@ -193,8 +193,10 @@ async function readError({ status, statusText, body: content }: Answer, path: st
   }
   try {
     const body: unknown = JSON.parse(text);
-    if (typeof body === "object" && body !== null && "message" in body && typeof body.message === "string")
-      return new DaemonError(status, body.message.trim());
+    if (typeof body === "object" && body !== null && "message" in body && typeof body.message === "string") {
+      const excerpt = "excerpt" in body && typeof body.excerpt === "string" ? body.excerpt : undefined;
+      return new DaemonError(status, body.message.trim(), excerpt);
+    }
   } catch {
     // A plain-text error, as old engines and proxies send.
   }

@@ -15,7 +15,7 @@ type Message = {
   readonly stream?: string;
   readonly progressDetail?: { readonly current?: number; readonly total?: number; readonly hidecounts?: boolean; readonly units?: string };
   readonly error?: string;
-  readonly errorDetail?: { readonly code?: number; readonly message?: string };
+  readonly errorDetail?: { readonly code?: number; readonly message?: string; readonly excerpt?: string };
   readonly aux?: unknown;
 };
 
@@ -43,6 +43,7 @@ export async function showProgress(body: Readable, to: Target | undefined, { onA
       throw new CommandFailure(
         message.errorDetail?.message ?? message.error ?? "",
         message.errorDetail?.code === 401 ? 1 : (message.errorDetail?.code ?? 0) || 1,
+        { excerpt: message.errorDetail?.excerpt },
       );
     } else screen?.(message);
   }

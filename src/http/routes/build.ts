@@ -1,6 +1,6 @@
 import { buildParameters, MAX_SECRET_BYTES, SECRETS_HEADER } from "../../api/build-request.ts";
 import { EngineError, messageOf } from "../../base/errors.ts";
-import { type BuildRequest, type Builds, StepFailedError } from "../../engine/build/builds.ts";
+import type { BuildRequest, Builds } from "../../engine/build/builds.ts";
 import type { BuildContext } from "../../engine/build/context/open-context.ts";
 import { parsePlatform } from "../../engine/images/platform.ts";
 import { type Answer, type Call, type Route } from "../call.ts";
@@ -27,7 +27,7 @@ async function build(builds: Builds, call: Call): Promise<Answer> {
         await builds.build(request, answer, call.signal);
       } catch (error) {
         if (!answer.used) throw error;
-        answer.addError(messageOf(error), error instanceof StepFailedError ? error.exitCode : undefined);
+        answer.addError(error);
       }
       await answer.end();
     },

@@ -3,7 +3,7 @@ import { shortId } from "../../../base/ids.ts";
 import { hostPlatform, parsePlatform } from "../../images/platform.ts";
 import { expandWord } from "../dockerfile/expand.ts";
 import { parseInstruction } from "../dockerfile/parse.ts";
-import type { Instruction } from "../dockerfile/syntax.ts";
+import { DockerfileError, type Instruction } from "../dockerfile/syntax.ts";
 import type { Selected, SelectRequest } from "../context/select.ts";
 import type { TreeSource } from "../context/tree-source.ts";
 import { sourceVertex, Vertex } from "../graph/operation.ts";
@@ -22,16 +22,31 @@ import type { StepText } from "./transcript.ts";
 export async function runStage(build: ClassicBuild, planned: PlannedStage): Promise<StageState> {
   const [fromText, ...texts] = planned.texts;
   if (fromText === undefined) throw new Error("a stage without a text");
-  let state = await begin(build, planned, fromText);
+  let state = await placed(build, planned.stage.from, () => begin(build, planned, fromText));
   for (const [index, instruction] of planned.stage.instructions.entries()) {
     const text = texts[index];
     if (text === undefined) throw new Error("a step without a text");
     text.begin();
-    state = await runInstruction({ build, stage: planned.stage, text, state, escape: build.dockerfile.directives.escape }, instruction);
+    const step: Step = { build, stage: planned.stage, text, state, escape: build.dockerfile.directives.escape };
+    state = await placed(build, instruction, () => runInstruction(step, instruction));
     text.write(` ---> ${shortId(state.imageId)}\n`);
     text.end();
   }
   return state;
+}
+
+/** What fails says at which instruction. */
+async function placed<Result>(
+  { dockerfile }: ClassicBuild,
+  { range }: Pick<Instruction, "range">,
+  work: () => Promise<Result>,
+): Promise<Result> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof EngineError) || error instanceof DockerfileError) throw error;
+    throw new DockerfileError(error.message, range, dockerfile.source, { cause: error });
+  }
 }
 
 /** FROM: an earlier stage, `scratch`, or an image, whose triggers are run. */

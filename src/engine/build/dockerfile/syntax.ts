@@ -257,13 +257,13 @@ export type Instruction =
   | VolumeInstruction
   | WorkdirInstruction;
 
-/** A Dockerfile that is wrong, and where. The message is Docker's. */
+/** A Dockerfile that is wrong, or whose step cannot be done, and where. The message is Docker's. */
 export class DockerfileError extends EngineError {
   readonly range: Range;
   readonly source: string;
 
-  constructor(message: string, range: Range, source: string) {
-    super("invalid", message);
+  constructor(message: string, range: Range, source: string, options: { cause?: EngineError } = {}) {
+    super(options.cause?.kind ?? "invalid", message, options);
     this.name = "DockerfileError";
     this.range = range;
     this.source = source;
