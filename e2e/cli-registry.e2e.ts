@@ -131,6 +131,21 @@ test("a push in a terminal leaves the same screen", async () => {
   }
 });
 
+test("a load in a terminal leaves the same screen", async () => {
+  const screens: string[] = [];
+  const archive = `${folder}/loaded.tar`;
+  const make = `head -c 3000000 /dev/urandom >random && tar -c random | docker import - loaded:1 && docker save -o ${archive} loaded:1`;
+  await daemon().run(["sh", "-ec", `cd ${folder} && ${make}`]);
+  for (const program of ["docker", "tsubo"] as const) {
+    await daemon().dockerOk("rmi", "loaded:1");
+    const terminal = converseInTerminal(`${daemon().pathOf(program)} load -i ${archive}`, { DOCKER_HOST: `unix://${daemon().socketPath}` });
+    expect(await terminal.ended()).toBe(0);
+    screens.push(screenOf(terminal.said));
+  }
+  expect(screens[1]).toBe(screens[0]);
+  expect(screens[1]).toMatch(/\nLoaded image: loaded:1\n$/);
+});
+
 test("a login is checked, stored, shown to its registry and forgotten", async () => {
   const right = `Basic ${Buffer.from("me:secret").toString("base64")}`;
   registry.script((request, response) => {
