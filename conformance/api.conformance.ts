@@ -43,6 +43,12 @@ test("images", async () => {
   await ask("POST", "/images/{name}/tag", { name: "busybox" }, undefined, "?repo=a/b&tag=c");
   await ask("DELETE", "/images/{name}", { name: "a/b:c" });
   await ask("DELETE", "/images/{name}", { name: "nosuch" });
+  await ask("GET", "/images/json", {}, undefined, "?all=1&shared-size=1");
+  await ask("GET", "/images/search", {}, undefined, "?term=127.0.0.1:1/x");
+  await ask("GET", "/distribution/{name}/json", { name: "127.0.0.1:1/a" });
+  await ask("POST", "/images/prune");
+  await ask("GET", "/system/df");
+  await ask("GET", "/system/df", {}, undefined, "?type=image");
   expect(wrong).toEqual([]);
 });
 
@@ -80,6 +86,11 @@ describe("a container", () => {
     await ask("GET", "/containers/{id}/json", id, undefined, "?size=1");
     await ask("GET", "/containers/json");
     await ask("GET", "/containers/{id}/top", id);
+    await ask("GET", "/containers/{id}/changes", id);
+    const made = idOf(await ask("POST", "/commit", {}, undefined, `?container=${name}&repo=made`));
+    await ask("GET", "/images/{name}/history", { name: made });
+    await ask("GET", "/system/df");
+    await ask("DELETE", "/images/{name}", { name: "made" });
     const exec = { id: idOf(await ask("POST", "/containers/{id}/exec", id, { Cmd: ["true"], AttachStdout: true })) };
     await ask("GET", "/exec/{id}/json", exec);
     await ask("POST", "/exec/{id}/start", exec, { Detach: true });
