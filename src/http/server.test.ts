@@ -85,9 +85,9 @@ test("an unclean path is redirected with its query", async () => {
 
 test("what is not there yet says which operation it is; Swarm says that it is off", async () => {
   await using server = await openTestServer();
-  const missing = await server.raw(get1("/v1.50/containers/a/changes"));
+  const missing = await server.raw(get1("/v1.50/containers/a/stats"));
   expect(missing).toMatch(/^HTTP\/1\.1 501 /);
-  expect(bodyOf(missing)).toBe('{"message":"GET /containers/{name}/changes (ContainerChanges): not implemented by Tsubo yet"}\n');
+  expect(bodyOf(missing)).toBe('{"message":"GET /containers/{name}/stats (ContainerStats): not implemented by Tsubo yet"}\n');
   expect(await server.raw(get1("/services"))).toMatch(/^HTTP\/1\.1 503 [^]*This node is not a swarm manager\./);
 });
 
