@@ -38,7 +38,7 @@ export async function copyStep(step: Step, instruction: CopyInstruction | AddIns
   try {
     const from = instruction.kind === "copy" ? instruction.from : undefined;
     if (from === undefined) return await copyFrom(step, instruction, step.build.context);
-    const place = await placeOf(step.build, step.stage, expandOne(step, from));
+    const place = await placeOf(step.build, step.stage, from);
     return await readPlace(step.build, place, (source) => copyFrom(step, instruction, source));
   } catch (error) {
     if (!(error instanceof EngineError) || error.message.startsWith("When using")) throw error;

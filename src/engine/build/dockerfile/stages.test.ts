@@ -41,6 +41,11 @@ describe("targets", () => {
 describe("stages that cannot be taken from", () => {
   test.each([
     ["FROM x\nCOPY --from=0 a b\n", "invalid from flag value 0: refers to current build stage", 2],
+    [
+      "ARG s=x\nFROM x\nARG s\nCOPY --from=$s a b\n",
+      "variable expansion is not supported for --from, define a new stage with FROM using ARG from global scope as a workaround",
+      4,
+    ],
     ["FROM x\nCOPY --from=1 a b\n", "invalid from flag value 1: index out of bounds", 2],
     ["FROM x AS a\n\nCOPY --from=A a b\n", "circular dependency detected on stage: a", 3],
     ["FROM x AS a\nCOPY --from=b a b\nFROM a AS b\n", "circular dependency detected on stage: a", 2],

@@ -48,6 +48,8 @@ function referencesOf({ instructions }: Stage): Reference[] {
 }
 
 function problemOf(stages: readonly Stage[], stage: Stage, { from, instruction }: Reference): string | undefined {
+  if (from.includes("$"))
+    return "variable expansion is not supported for --from, define a new stage with FROM using ARG from global scope as a workaround";
   if (stageAbove(stages, stage.index, from) !== undefined) return undefined;
   const named = stages.find(({ name }) => name === from.toLowerCase());
   if (named === undefined) {
