@@ -4,15 +4,16 @@ import path from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 
 import { paths } from "../src/store/roots.ts";
+import type { DriverName } from "../src/store/storage-driver.ts";
 import { tar } from "../src/testing/tar.ts";
 import { usePlace } from "./images/place.ts";
 import { describeTree } from "./images/tree.ts";
-import { DRIVERS, openTestStore, type TestStore } from "./layers/store.ts";
+import { openTestStore, type TestStore } from "./layers/store.ts";
 
 /** What every storage driver has to do, whatever a layer is to it. */
 const place = usePlace();
 
-describe.each(Object.keys(DRIVERS) as (keyof typeof DRIVERS)[])("the driver %s", (name) => {
+describe.each<DriverName>(["overlay2", "vfs"])("the driver %s", (name) => {
   let store: TestStore;
   let count = 0;
 
@@ -120,7 +121,9 @@ describe.each(Object.keys(DRIVERS) as (keyof typeof DRIVERS)[])("the driver %s",
     const archive = await packed(chainId);
     const listed = await place.tool(["tar", "-tf", place.file("packed")]);
     // In the order of the names themselves, as with dockerd.
-    expect(listed.split("\n")).toEqual(["a/", "a/.wh..wh..opq", "a/new", ".wh.gone", "kept/", "kept/.wh.file"]);
+    // One that compares trees cannot know that a folder is another than before.
+    const inA = name === "vfs" ? ["a/.wh.b", "a/new", "a/.wh.old"] : ["a/.wh..wh..opq", "a/new"];
+    expect(listed.split("\n")).toEqual(["a/", ...inA, ".wh.gone", "kept/", "kept/.wh.file"]);
     expect(digestOf(archive)).toBe(store.driver.describe(chainId)?.diffId);
 
     await store.driver.remove([chainId]);
@@ -187,6 +190,7 @@ describe.each(Object.keys(DRIVERS) as (keyof typeof DRIVERS)[])("the driver %s",
       writeFileSync(`${tree}/etc/new`, "new");
       mkdirSync(`${tree}/home`);
       linkSync(`${tree}/etc/new`, `${tree}/home/also`);
+      // By its size and time, which is what Docker goes by, it is the same; an overlay has it all the same.
       const { atime, mtime } = statSync(`${tree}/etc/same`);
       writeFileSync(`${tree}/etc/same`, "emas");
       utimesSync(`${tree}/etc/same`, atime, mtime);
@@ -215,7 +219,10 @@ describe.each(Object.keys(DRIVERS) as (keyof typeof DRIVERS)[])("the driver %s",
       expect(store.driver.describe(chainId)).toEqual({ parent: base, ...content });
       const target = store.target("look");
       await store.driver.mountReadOnly(chainId, target);
-      expect([readFileSync(`${target}/etc/new`, "utf8"), readFileSync(`${target}/etc/same`, "utf8")]).toEqual(["new", "emas"]);
+      expect([readFileSync(`${target}/etc/new`, "utf8"), readFileSync(`${target}/etc/same`, "utf8")]).toEqual([
+        "new",
+        name === "vfs" ? "same" : "emas",
+      ]);
       expect(statSync(`${target}/etc/new`).ino).toBe(statSync(`${target}/home/also`).ino);
       expect(readdirSync(`${target}/etc`).toSorted()).toEqual(["new", "same"]);
       await store.driver.unmountReadOnly(target);

@@ -6,7 +6,7 @@ import { openChildPool } from "../../src/store/child/pool.ts";
 import { openDatabase } from "../../src/store/database.ts";
 import { chainIdOf } from "../../src/engine/images/image-store.ts";
 import type { LayerDriver, LayerParent, StagedLayer } from "../../src/store/layers.ts";
-import { openOverlayDriver } from "../../src/store/overlay-driver.ts";
+import { openStorageDriver, type DriverName } from "../../src/store/storage-driver.ts";
 import { ensureRoots, paths, type Roots } from "../../src/store/roots.ts";
 
 /** Layers as a daemon has them, on roots of their own, with shorthands for tests. */
@@ -23,19 +23,16 @@ export interface TestStore extends AsyncDisposable {
   reopen(): Promise<TestStore>;
 }
 
-/** By the name of `--storage-driver`. */
-export const DRIVERS = { overlay2: openOverlayDriver };
-
 const unpackProgram = path.resolve(import.meta.dirname, "../../dist/tsubo-unpack.cjs");
 
-export async function openTestStore(folder: string, name: keyof typeof DRIVERS): Promise<TestStore> {
+export async function openTestStore(folder: string, name: DriverName): Promise<TestStore> {
   const roots: Roots = { data: path.join(folder, "data"), exec: path.join(folder, "run") };
   mkdirSync(folder, { recursive: true });
   await ensureRoots(roots);
   const log = openLog("layers", "fatal");
   const database = openDatabase(paths.database(roots));
   const children = openChildPool({ command: [process.execPath, unpackProgram], log });
-  const driver = await DRIVERS[name]({ database, roots, log, children });
+  const driver = await openStorageDriver(name, { database, roots, log, children });
   const target = (at: string): string => {
     const mountPoint = path.join(folder, at);
     mkdirSync(mountPoint, { recursive: true });

@@ -11,6 +11,8 @@ import { sendBlob, type SendRequest } from "../engine/images/registry/send-blob.
 import type { AdoptRequest } from "../store/unpack/adopt-folders.ts";
 import type { CopyRequest } from "../store/pack/copy-tree.ts";
 import type { ChangesRequest } from "../store/pack/list-changes.ts";
+import type { FlattenRequest } from "../store/pack/flatten.ts";
+import type { DeltaRequest } from "../store/pack/make-delta.ts";
 import type { PackRequest } from "../store/pack/pack-job.ts";
 import type { UnpackRequest } from "../store/unpack/unpack-layer.ts";
 
@@ -32,6 +34,14 @@ serveJobs({
   copy: async (payload, _progress, signal) => {
     const { copyTree } = await import("../store/pack/copy-tree.ts");
     return copyTree(payload as CopyRequest, signal);
+  },
+  flatten: async (payload, _progress, signal) => {
+    const { flatten } = await import("../store/pack/flatten.ts");
+    return flatten(payload as FlattenRequest, signal);
+  },
+  delta: async (payload, _progress, signal) => {
+    const { makeDelta } = await import("../store/pack/make-delta.ts");
+    return makeDelta(payload as DeltaRequest, signal);
   },
   changes: async (payload, _progress, signal) => {
     const { listChanges } = await import("../store/pack/list-changes.ts");

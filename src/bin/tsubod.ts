@@ -19,7 +19,7 @@ import { lockFile } from "../kernel/file-lock.ts";
 import { readHostFacts, type HostFacts } from "../kernel/host.ts";
 import { openChildPool } from "../store/child/pool.ts";
 import { openDatabase } from "../store/database.ts";
-import { openOverlayDriver } from "../store/overlay-driver.ts";
+import { openStorageDriver } from "../store/storage-driver.ts";
 import { ensureRoots, paths, type Roots } from "../store/roots.ts";
 import { SERVER_VERSION } from "../engine/system/component-versions.ts";
 import { formatListenAddress } from "./daemon-config/listen-address.ts";
@@ -70,7 +70,7 @@ async function openDaemon(config: DaemonConfig, log: Log): Promise<AsyncDisposab
   const events = openEvents((error) => log.error({ error: messageOf(error) }, "a listener of events failed"));
   const set = openContainerSet(database);
   const children = openChildPool({ command: program("tsubo-unpack"), log });
-  const layers = opened.use(await openOverlayDriver({ database, roots, log, children }));
+  const layers = opened.use(await openStorageDriver(config.storageDriver, { database, roots, log, children }));
   opened.use(children);
   const images = openImages({
     database,

@@ -17,6 +17,8 @@ const nativeSyncfs = libc("int syncfs(int fd)");
 const nativeFsetxattr = libc("int fsetxattr(int fd, void *name, void *value, size_t size, int flags)");
 const nativeLsetxattr = libc("int lsetxattr(void *path, void *name, void *value, size_t size, int flags)");
 const nativeLgetxattr = libc("long lgetxattr(void *path, void *name, void *value, size_t size)");
+const nativeGetxattr = libc("long getxattr(void *path, void *name, void *value, size_t size)");
+const nativeListxattr = libc("long listxattr(void *path, void *list, size_t size)");
 const nativeFgetxattr = libc("long fgetxattr(int fd, void *name, void *value, size_t size)");
 const nativeLremovexattr = libc("int lremovexattr(void *path, void *name)");
 const nativeLlistxattr = libc("long llistxattr(void *path, void *list, size_t size)");
@@ -58,9 +60,10 @@ export function setAttributeOfPath(path: string, name: string, value: Uint8Array
 }
 
 /** All extended attributes of the file at `path` itself, by name. Path and names are binary strings (see openat.ts). @public */
-export function attributesOf(path: string): Map<string, Buffer> {
+export function attributesOf(path: string, { followed = false } = {}): Map<string, Buffer> {
+  const [list, get] = followed ? [nativeListxattr, nativeGetxattr] : [nativeLlistxattr, nativeLgetxattr];
   const attributes = new Map<string, Buffer>();
-  const listed = nativeLlistxattr(nameBytes(path), attributeNames, attributeNames.length);
+  const listed = list(nameBytes(path), attributeNames, attributeNames.length);
   if (listed < 0) {
     const error = new SystemCallError("llistxattr", errno(), path);
     if (error.code === "EOPNOTSUPP") return attributes;
@@ -68,10 +71,16 @@ export function attributesOf(path: string): Map<string, Buffer> {
   }
   if (listed === 0) return attributes;
   for (const name of attributeNames.toString("latin1", 0, listed - 1).split("\0")) {
-    const size = nativeLgetxattr(nameBytes(path), nameBytes(name), attributeValue, attributeValue.length);
+    const size = get(nameBytes(path), nameBytes(name), attributeValue, attributeValue.length);
     attributes.set(name, Buffer.from(attributeValue.subarray(0, checked("lgetxattr", size, `${path} ${name}`))));
   }
   return attributes;
+}
+
+/** All extended attributes of an open file. */
+export function attributesOfOpen(fd: number): Map<string, Buffer> {
+  // A magic link must be followed here, and only here.
+  return attributesOf(`/proc/self/fd/${fd}`, { followed: true });
 }
 
 /** One extended attribute of an open file; undefined when it has none of that name. `what` names the file in an error. */

@@ -1,3 +1,4 @@
+import path from "node:path";
 import { closeSync, openSync, readFileSync } from "node:fs";
 
 import { checked, checkedAsync, libc, SystemCallError } from "./ffi.ts";
@@ -46,6 +47,9 @@ const FSCONFIG_SET_STRING = 1;
 const FSCONFIG_CMD_CREATE = 6;
 const MOVE_MOUNT_F_EMPTY_PATH = 4;
 const AT_FDCWD = -100;
+const MS_RDONLY = 1;
+const MS_REMOUNT = 32;
+const MS_BIND = 4096;
 const MNT_DETACH = 2;
 const UMOUNT_NOFOLLOW = 8;
 const O_PATH = 0o10000000;
@@ -145,6 +149,26 @@ function overlayData(overlay: OverlayMount, lower: string[]): string {
   return [`lowerdir=${lower.join(":")}`, ...written, ...named, ...(volatile === true ? ["volatile"] : [])].join(",");
 }
 
+/** Shows a folder at another place, too. */
+export async function bindMount(source: string, target: string, { readOnly = false } = {}): Promise<void> {
+  const what = `${source} at ${target}`;
+  await checkedAsync("mount", mount2, [source, target, null, MS_BIND, null], what);
+  // Only a second call makes a bind mount read-only.
+  if (readOnly) await checkedAsync("mount", mount2, [null, target, null, MS_BIND | MS_REMOUNT | MS_RDONLY, null], what);
+}
+
+/** Bind mounts of folders below `folder`. */
+export function findBindMounts(folder: string): { folder: string; target: string }[] {
+  const mounts = readMounts();
+  const under = mounts.filter(({ target }) => folder === target || folder.startsWith(target === "/" ? "/" : `${target}/`));
+  const holder = under.toSorted((a, b) => a.target.length - b.target.length).at(-1);
+  if (holder === undefined) return [];
+  // What the folder is called within its file system, whose root may be another folder.
+  const root = path.posix.join(holder.root, path.posix.relative(holder.target, folder));
+  const found = mounts.filter((mount) => mount.device === holder.device && mount.root.startsWith(`${root}/`));
+  return found.map((mount) => ({ folder: path.posix.join(folder, path.posix.relative(root, mount.root)), target: mount.target }));
+}
+
 /** Takes the topmost mount at `target` away; false when nothing is mounted there. One that is busy is detached and goes with its last user. */
 export async function unmount(target: string): Promise<boolean> {
   const what = `of ${target}`;
@@ -161,6 +185,10 @@ export async function unmount(target: string): Promise<boolean> {
 }
 
 export interface MountEntry {
+  /** `MAJOR:MINOR` of the file system. */
+  device: string;
+  /** What of the file system is mounted. */
+  root: string;
   target: string;
   type: string;
   source: string;
@@ -172,10 +200,12 @@ export function readMounts(): MountEntry[] {
   const entries: MountEntry[] = [];
   for (const line of readFileSync("/proc/self/mountinfo", "utf8").split("\n")) {
     const [before, after] = line.split(" - ");
-    const target = before?.split(" ")[4];
+    const [, , device = "", root = "", target] = before?.split(" ") ?? [];
     const [type, source, superOptions] = after?.split(" ") ?? [];
     if (target !== undefined && type !== undefined) {
       entries.push({
+        device,
+        root: unescapeOctal(root),
         target: unescapeOctal(target),
         type,
         source: unescapeOctal(source ?? ""),

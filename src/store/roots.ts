@@ -19,6 +19,7 @@ import path from "node:path";
  *         exit.json        how it ended, durable
  *         hostname, hosts, resolv.conf
  *       volumes/NAME/_data
+ *       storage-driver     the name of the driver that made the layers
  *       scratch/diff       what an overlay lies over that has nothing below it
  *       cache-mounts/HASH/ what RUN --mount=type=cache keeps: data/ and, in use.json, whose it is
  *       stat-caches/HASH   sums of a local context's files, by what the kernel says of them
@@ -31,6 +32,7 @@ export interface Roots {
 
 export const paths = {
   lock: (roots: Roots): string => path.join(roots.data, "lock"),
+  storageDriver: (roots: Roots): string => path.join(roots.data, "storage-driver"),
   database: (roots: Roots): string => path.join(roots.data, "state.db"),
   blobs: (roots: Roots): string => path.join(roots.data, "content/blobs/sha256"),
   partialBlobs: (roots: Roots): string => path.join(roots.data, "content/partial"),

@@ -171,10 +171,9 @@ test("a config file that is wrong is refused with its name and the reason", asyn
 });
 
 test("flags of dockerd that mean nothing here are accepted, and said so", async () => {
-  expect(await notesOf("--live-restore", "--ip6tables=false", "--storage-driver", "overlay2")).toEqual([
+  expect(await notesOf("--live-restore", "--ip6tables=false")).toEqual([
     "ip6tables has no effect: the firewall is nftables, in a table of its own",
     "live-restore has no effect: containers always outlive the daemon",
-    "storage-driver has no effect: layers are overlays",
   ]);
   expect(
     await notesOf("--config-file", file({ proxies: { "http-proxy": "http://p" }, builder: {}, features: { buildkit: true } })),

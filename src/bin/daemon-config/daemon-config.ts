@@ -6,6 +6,7 @@ import type { LogLevel } from "../../base/log.ts";
 import { VERSION } from "../../base/version.ts";
 import { type LogConfig, checkLogConfig } from "../../engine/logs/log-options.ts";
 import type { RuntimeChoice } from "../../keeper/keeper.ts";
+import { driverNamed, type DriverName } from "../../store/storage-driver.ts";
 import type { Roots } from "../../store/roots.ts";
 import { checkConfigFile, failure, isObject, readConfigFile } from "./config-file.ts";
 import { type ContainerDefaults, readContainerDefaults } from "./container-defaults.ts";
@@ -22,6 +23,8 @@ import { Settings } from "./settings.ts";
  */
 export interface DaemonConfig {
   roots: Roots;
+  /** Undefined: as the data root has it. */
+  storageDriver: DriverName | undefined;
   pidFile: string;
   /** At least one. */
   listenOn: ListenAddress[];
@@ -82,6 +85,15 @@ export async function readDaemonConfig(args: readonly string[]): Promise<DaemonC
   return { kind: "run", config, notes: [...notesOf(settings), ...notesOnListening(config, settings)] };
 }
 
+/** Docker had two for overlays; the older one's name stands in many config files. */
+function readStorageDriver(name: string | undefined): DriverName | undefined {
+  if (name === undefined || name === "") return undefined;
+  const driver = driverNamed(name === "overlay" ? "overlay2" : name);
+  if (driver === undefined)
+    throw new EngineError("invalid", `storage-driver: there is no driver ${JSON.stringify(name)}: overlay2 and vfs are`);
+  return driver;
+}
+
 async function readSettings(settings: Settings): Promise<DaemonConfig> {
   const roots: Roots = {
     data: path.resolve(settings.text("data-root") ?? DEFAULT_ROOTS.data),
@@ -94,6 +106,7 @@ async function readSettings(settings: Settings): Promise<DaemonConfig> {
   const hosts = settings.list("host");
   return {
     roots,
+    storageDriver: readStorageDriver(settings.text("storage-driver")),
     pidFile: path.resolve(settings.text("pidfile") ?? path.join(roots.exec, "tsubo.pid")),
     listenOn: (hosts.length > 0 ? hosts : [""]).map((host) => parseListenAddress(host, socketPath)),
     socketGroup: settings.text("group"),

@@ -27,6 +27,10 @@ export const DAEMON_FLAGS: readonly DaemonFlag[] = [
   flag("exec-root", "string", "places", "Sockets, pid file, mount points of what runs; gone with a reboot (default /run/tsubo)", {
     value: "PATH",
   }),
+  flag("storage-driver", "string", "places", "How layers are kept: overlay2 or vfs (default: as the data root has them, else overlay2)", {
+    short: "s",
+    value: "NAME",
+  }),
   flag("pidfile", "string", "places", "File with the daemon's process id (default EXEC-ROOT/tsubo.pid)", { short: "p", value: "PATH" }),
   flag("config-file", "string", "places", "JSON file with dockerd's keys (default /etc/tsubo/daemon.json, if it is there)", {
     value: "PATH",
@@ -163,8 +167,7 @@ export const DAEMON_FLAGS: readonly DaemonFlag[] = [
   ignored("restart", "boolean", "containers have restart policies"),
   ignored("rootless", "boolean", "the daemon runs as root"),
   ignored("selinux-enabled", "boolean", "SELinux labels are not set"),
-  ignored("storage-driver", "string", "layers are overlays"),
-  ignored("storage-opt", "list", "layers are overlays", "storage-opts"),
+  ignored("storage-opt", "list", "the storage drivers have no options", "storage-opts"),
   ignored("swarm-default-advertise-addr", "string", "there is no swarm"),
   ignored("tls", "boolean", "the API has no TLS yet"),
   ignored("tlscacert", "string", "the API has no TLS yet"),

@@ -4,6 +4,7 @@ import path from "node:path";
 
 import { formatTime, nowNs } from "../../base/time.ts";
 import type { HostFacts } from "../../kernel/host.ts";
+import type { LayerDriver } from "../../store/layers.ts";
 import type { Roots } from "../../store/roots.ts";
 import type { ContainerSet } from "../containers/container-set.ts";
 import { statusOf } from "../containers/container.ts";
@@ -21,6 +22,7 @@ export interface InfoSources {
   debug: boolean;
   set: ContainerSet;
   images: Images;
+  layers: Pick<LayerDriver, "name">;
   events: Events;
 }
 
@@ -39,6 +41,17 @@ export function readFixedFacts(roots: Roots): FixedFacts {
 /** Docker's name for the machine hardware, as `uname -m` says it. */
 const MACHINE: Readonly<Record<string, string>> = { amd64: "x86_64", arm64: "aarch64" };
 
+/** What Docker says of its driver of that name. */
+function overlayStatus(fixed: FixedFacts): string[][] {
+  return [
+    ["Backing Filesystem", fixed.backingFileSystem],
+    ["Supports d_type", "true"],
+    ["Using metacopy", "false"],
+    ["Native Overlay Diff", "true"],
+    ["userxattr", "false"],
+  ];
+}
+
 /** `GET /info` (Engine API 1.50, SystemInfo). */
 export function systemInfo(sources: InfoSources, fixed: FixedFacts, versions: RuntimeVersions): Record<string, unknown> {
   const { host, settings, roots, registries } = sources;
@@ -52,15 +65,8 @@ export function systemInfo(sources: InfoSources, fixed: FixedFacts, versions: Ru
     ContainersPaused: count("paused"),
     ContainersStopped: statuses.length - count("running", "paused"),
     Images: sources.images.list({ filters: new Map(), all: true }).length,
-    // Docker's name for layers kept by the kernel's overlay file system: tools look for it.
-    Driver: "overlay2",
-    DriverStatus: [
-      ["Backing Filesystem", fixed.backingFileSystem],
-      ["Supports d_type", "true"],
-      ["Using metacopy", "false"],
-      ["Native Overlay Diff", "true"],
-      ["userxattr", "false"],
-    ],
+    Driver: sources.layers.name,
+    DriverStatus: sources.layers.name === "overlay2" ? overlayStatus(fixed) : [],
     Plugins: { Volume: ["local"], Network: ["bridge", "host", "null"], Authorization: null, Log: ["json-file"] },
     MemoryLimit: limits.memory,
     SwapLimit: limits.memorySwap,

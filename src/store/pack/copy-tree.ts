@@ -1,11 +1,12 @@
-import { fstatSync, readlinkSync, type BigIntStats } from "node:fs";
+import { fstatSync, readlinkSync, rmSync, type BigIntStats } from "node:fs";
 import { setImmediate as nextTurn } from "node:timers/promises";
 
 import { copyBytes } from "../../kernel/copy-file.ts";
-import { attributeOfOpen, setAttribute } from "../../kernel/file-attributes.ts";
+import { attributeOfOpen, attributesOfOpen, setAttribute } from "../../kernel/file-attributes.ts";
 import * as at from "../../kernel/openat.ts";
 import { OPAQUE_ATTRIBUTE } from "../unpack/overlay-marks.ts";
-import { CAPABILITY, namesIn, openFileAt, openFolderAt, openRoot, pathOf, statusAt } from "./walk.ts";
+import { isOpaque } from "./lower-folders.ts";
+import { CAPABILITY, isWhiteout, namesIn, openFileAt, openFolderAt, openRoot, pathOf, statusAt } from "./walk.ts";
 
 /**
  * Copies a tree into an empty folder, in a child: what a layer's tar would hold of it, and the marks of overlayfs. `share`: files are hard
@@ -15,23 +16,28 @@ export interface CopyRequest {
   from: string;
   to: string;
   share?: boolean;
+  /** Every extended attribute goes along, but overlayfs's own: the copy is a tree, no layer. */
+  all?: boolean;
+  /** What is there stays, and what is copied, a layer, changes it as its tar would. */
+  onto?: boolean;
 }
 
 const TURN_MS = 10;
 
-export async function copyTree({ from, to, share = false }: CopyRequest, signal: AbortSignal): Promise<void> {
+export async function copyTree({ from, to, share = false, all = false, onto = false }: CopyRequest, signal: AbortSignal): Promise<void> {
   process.umask(0);
   const source = openRoot(from);
   const target = openRoot(to);
+  const copying: Copying = { root: target, links: new Map(), share, all, onto };
   let turnBegan = performance.now();
   try {
-    for (const _step of copyFolder(source, target, "", { root: target, links: new Map(), share })) {
+    for (const _step of copyFolder(source, target, "", copying)) {
       if (performance.now() - turnBegan < TURN_MS) continue;
       await nextTurn();
       signal.throwIfAborted();
       turnBegan = performance.now();
     }
-    finishFolder(source, target, fstatSync(source, { bigint: true }), "/");
+    finishFolder(source, target, fstatSync(source, { bigint: true }), "/", all);
   } finally {
     at.close(source);
     at.close(target);
@@ -44,6 +50,8 @@ interface Copying {
   /** The first name of files with several, by inode. */
   links: Map<bigint, string>;
   share: boolean;
+  all: boolean;
+  onto: boolean;
 }
 
 function* copyFolder(source: number, target: number, prefix: string, copying: Copying): Generator<void> {
@@ -56,6 +64,8 @@ function* copyFolder(source: number, target: number, prefix: string, copying: Co
       yield* copyDirectory(source, target, leaf, name, copying);
       continue;
     }
+    if (copying.onto) remove(target, leaf);
+    if (copying.onto && isWhiteout(status)) continue;
     if (copying.share && status.isFile()) {
       at.linkAt(source, leaf, target, leaf);
       continue;
@@ -63,7 +73,7 @@ function* copyFolder(source: number, target: number, prefix: string, copying: Co
     const known = copying.links.get(status.ino);
     if (known !== undefined) at.linkAt(copying.root, known, target, leaf);
     else if (!status.isFile()) copyOther(source, target, leaf, status);
-    else if (!(yield* copyFile(source, target, leaf))) continue;
+    else if (!(yield* copyFile(source, target, leaf, copying.all))) continue;
     if (status.nlink > 1n) copying.links.set(status.ino, name);
   }
 }
@@ -72,11 +82,15 @@ function* copyDirectory(source: number, target: number, leaf: string, name: stri
   const from = openFolderAt(source, leaf);
   if (from === undefined) return;
   try {
-    at.makeDirectoryAt(target, leaf, 0o700);
-    const to = at.openAt(target, leaf, at.O_RDONLY | at.O_DIRECTORY | at.O_NOFOLLOW);
+    const there = copying.onto && !isOpaque(from) ? openFolderAt(target, leaf) : undefined;
+    if (there === undefined) {
+      if (copying.onto) remove(target, leaf);
+      at.makeDirectoryAt(target, leaf, 0o700);
+    }
+    const to = there ?? at.openAt(target, leaf, at.O_RDONLY | at.O_DIRECTORY | at.O_NOFOLLOW);
     try {
       yield* copyFolder(from, to, `${name}/`, copying);
-      finishFolder(from, to, fstatSync(from, { bigint: true }), name);
+      finishFolder(from, to, fstatSync(from, { bigint: true }), name, copying.all);
     } finally {
       at.close(to);
     }
@@ -86,15 +100,15 @@ function* copyDirectory(source: number, target: number, leaf: string, name: stri
 }
 
 /** Owner first: a chown takes setuid bits and capabilities away. Times last. */
-function finishFolder(from: number, to: number, status: BigIntStats, name: string): void {
+export function finishFolder(from: number, to: number, status: BigIntStats, name: string, all = false): void {
   at.changeOwner(to, Number(status.uid), Number(status.gid), name);
   at.changeMode(to, Number(status.mode) & 0o7777, name);
-  copyAttribute(from, to, OPAQUE_ATTRIBUTE, name);
+  copyAttributes(from, to, all ? ALL : [OPAQUE_ATTRIBUTE], name);
   at.setTimes(to, at.timeOf(status.mtimeNs), name);
 }
 
 /** False when it is not there any more. */
-function* copyFile(source: number, target: number, leaf: string): Generator<void, boolean> {
+function* copyFile(source: number, target: number, leaf: string, all: boolean): Generator<void, boolean> {
   const from = openFileAt(source, leaf);
   if (from === undefined) return false;
   try {
@@ -104,7 +118,7 @@ function* copyFile(source: number, target: number, leaf: string): Generator<void
       const status = fstatSync(from, { bigint: true });
       at.changeOwner(to, Number(status.uid), Number(status.gid), leaf);
       at.changeMode(to, Number(status.mode) & 0o7777, leaf);
-      copyAttribute(from, to, CAPABILITY, leaf);
+      copyAttributes(from, to, all ? ALL : [CAPABILITY], leaf);
       at.setTimes(to, at.timeOf(status.mtimeNs), leaf);
       return true;
     } finally {
@@ -125,7 +139,20 @@ function copyOther(source: number, target: number, leaf: string, status: BigIntS
   at.setTimesAt(target, leaf, at.timeOf(status.mtimeNs));
 }
 
-function copyAttribute(from: number, to: number, name: string, what: string): void {
-  const value = attributeOfOpen(from, name, what);
-  if (value !== undefined) setAttribute(to, name, value, what);
+const ALL = "all";
+
+function copyAttributes(from: number, to: number, names: string[] | typeof ALL, what: string): void {
+  if (names !== ALL) {
+    for (const name of names) {
+      const value = attributeOfOpen(from, name, what);
+      if (value !== undefined) setAttribute(to, name, value, what);
+    }
+    return;
+  }
+  for (const [name, value] of attributesOfOpen(from)) if (!name.startsWith("trusted.overlay.")) setAttribute(to, name, value, what);
+}
+
+/** Whatever is there, a folder with all in it. */
+function remove(folder: number, leaf: string): void {
+  rmSync(Buffer.from(`/proc/self/fd/${folder}/${leaf}`, "latin1"), { recursive: true, force: true });
 }

@@ -1,16 +1,14 @@
-import { closeSync, openSync, writeSync, type BigIntStats } from "node:fs";
+import { closeSync, openSync, writeSync } from "node:fs";
 import { setImmediate as nextTurn } from "node:timers/promises";
 
-import { attributesOf } from "../../kernel/file-attributes.ts";
 import * as at from "../../kernel/openat.ts";
 import type { LayerChange } from "../layers.ts";
-import { OPAQUE_ATTRIBUTE } from "../unpack/overlay-marks.ts";
-import { CAPABILITY, isWhiteout, namesIn, openFolderAt, openRoot, statusAt } from "./walk.ts";
+import { differs, foldersBelow, isOpaque, namesBelow, statusBelow } from "./lower-folders.ts";
+import { isWhiteout, namesIn, openFolderAt, openRoot, statusAt } from "./walk.ts";
 
 /**
- * What an overlay's upper folder changes of the layers below, in a child, by the rules of moby's pkg/archive: a file counts as modified by
- * its mode, owner, device, capability, size and time, a folder not by the latter two, but when something in it has changed. Only what the
- * upper folder holds is looked at; the list goes to a file, a line of JSON a change.
+ * What an overlay's upper folder changes of the layers below, in a child. A folder counts as modified also when something in it has changed.
+ * Only what the upper folder holds is looked at; the list goes to a file, a line of JSON a change.
  */
 export interface ChangesRequest {
   upper: string;
@@ -61,7 +59,7 @@ function* changesIn(own: number, lower: number[], prefix: string): Generator<Lay
 function allNames(own: number, lower: number[]): string[] {
   const names = namesIn(own);
   if (!isOpaque(own)) return names;
-  return [...new Set([...names, ...lower.flatMap(namesIn)])].sort();
+  return [...new Set([...names, ...namesBelow(lower)])].sort();
 }
 
 function* changesInFolder(own: number, lower: number[], leaf: string, path: string, onlyIfFilled: boolean): Generator<LayerChange> {
@@ -78,47 +76,4 @@ function* changesInFolder(own: number, lower: number[], leaf: string, path: stri
   } finally {
     for (const fd of [folder, ...below]) at.close(fd);
   }
-}
-
-function statusBelow(lower: number[], leaf: string): BigIntStats | undefined {
-  for (const folder of lower) {
-    const status = statusAt(folder, leaf);
-    if (status !== undefined) return isWhiteout(status) ? undefined : status;
-  }
-  return undefined;
-}
-
-/** The folders of that name which merge into one. */
-function foldersBelow(lower: number[], leaf: string): number[] {
-  const folders: number[] = [];
-  for (const folder of lower) {
-    if (statusAt(folder, leaf) === undefined) continue;
-    const fd = openFolderAt(folder, leaf);
-    if (fd === undefined) break;
-    folders.push(fd);
-    if (isOpaque(fd)) break;
-  }
-  return folders;
-}
-
-function isOpaque(folder: number): boolean {
-  return attributesOf(`/proc/self/fd/${folder}/.`).has(OPAQUE_ATTRIBUTE);
-}
-
-function differs(own: number, lower: number[], leaf: string, status: BigIntStats, before: BigIntStats): boolean {
-  if (status.mode !== before.mode || status.uid !== before.uid || status.gid !== before.gid || status.rdev !== before.rdev) return true;
-  if (!status.isDirectory() && (status.size !== before.size || !isSameTime(status.mtimeNs, before.mtimeNs))) return true;
-  const holder = lower.find((folder) => statusAt(folder, leaf) !== undefined);
-  return holder !== undefined && capabilityOf(own, leaf) !== capabilityOf(holder, leaf);
-}
-
-function capabilityOf(folder: number, leaf: string): string | undefined {
-  return attributesOf(`/proc/self/fd/${folder}/${leaf}`).get(CAPABILITY)?.toString("hex");
-}
-
-/** One that came out of a tar has lost what is finer than a second. */
-function isSameTime(a: bigint, b: bigint): boolean {
-  const [one, other] = [at.timeOf(a), at.timeOf(b)];
-  if (one.seconds !== other.seconds) return false;
-  return one.nanoseconds === other.nanoseconds || one.nanoseconds === 0 || other.nanoseconds === 0;
 }

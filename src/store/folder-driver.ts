@@ -1,9 +1,9 @@
 import { randomBytes } from "node:crypto";
-import { chmod, chown, lstat, mkdir, open, readdir, rm, rmdir, stat } from "node:fs/promises";
+import { chmod, chown, mkdir, open, readdir, rm, rmdir, stat } from "node:fs/promises";
 import { existsSync } from "node:fs";
 import path from "node:path";
 
-import { EngineError, codeOf } from "../base/errors.ts";
+import { EngineError } from "../base/errors.ts";
 import { failpoint } from "../base/failpoint.ts";
 import { shortId } from "../base/ids.ts";
 import { KeyedLock } from "../base/locks.ts";
@@ -12,17 +12,17 @@ import { retry } from "../base/retry.ts";
 import { together } from "../base/together.ts";
 import { Undo } from "../base/undo.ts";
 import { setTopDirectoryFlag, syncFileSystem } from "../kernel/file-attributes.ts";
-import { mountOverlay, readMounts, unmount } from "../kernel/mount.ts";
 import type { ChildPool } from "./child/pool.ts";
 import type { Database } from "./database.ts";
 import { groupedCalls } from "./grouped-calls.ts";
 import { LayerTable } from "./layer-table.ts";
 import type { FinishedLayer, LayerChange, LayerContent, LayerDriver, LayerParent, PackedLayer, StagedLayer } from "./layers.ts";
 import { ensureMountPoints } from "./mount-points.ts";
-import { OverlayStagedLayer, recipeIn, type StagingPlace } from "./overlay-staged.ts";
+import { StagedFolder, recipeIn, type StagingPlace } from "./staged-folder.ts";
 import type { ChangesRequest } from "./pack/list-changes.ts";
 import type { PackRequest, PackResult } from "./pack/pack-job.ts";
 import type { PackOptions } from "./pack/pack-tree.ts";
+import type { Mounting } from "./mounting.ts";
 import { paths, type Roots } from "./roots.ts";
 import { openTrash } from "./trash.ts";
 import { measureTree } from "./tree-size.ts";
@@ -30,37 +30,31 @@ import { measureTree } from "./tree-size.ts";
 /** A removed layer's folder that cannot be moved away now; the next start would. */
 const DISCARD_PAUSES_MS = [100];
 
-/**
- * The overlay driver. A layer is a folder `layers/RANDOM/diff`, filled where it stays: its row in the database is what makes it exist, so
- * no rename is needed, and start-up throws away every folder without a row. The random names and the TOPDIR flag on `layers/` keep ext4
- * from slowing down to a tenth after deletions. Whiteouts are character devices 0:0, an opaque directory carries
- * `trusted.overlay.opaque`. A writable layer is `containers/ID/rw`: `diff` and `work`. Where there is nothing below, an empty folder is.
- *
- * The kernel accepts two mounts over one upper folder and then corrupts it; `#mounted` is the guard.
- */
-export async function openOverlayDriver(options: OverlayOptions): Promise<LayerDriver> {
-  const { roots, log } = options;
-  if (/[:,\\]/.test(roots.data)) {
-    throw new EngineError(
-      "invalid",
-      `the data root ${roots.data} contains a colon, comma or backslash, which overlay mounts cannot name: use another --data-root`,
-    );
-  }
-  if (!setTopDirectoryFlag(paths.layers(roots))) log.debug("the data root's file system has no TOPDIR flag");
-  const driver = new OverlayDriver(options);
-  await driver.sweep();
-  return driver;
-}
-
-interface OverlayOptions {
+export interface DriverOptions {
   database: Database;
   roots: Roots;
   log: Log;
   children: ChildPool;
 }
 
-class OverlayDriver implements LayerDriver {
-  readonly name = "overlay2";
+/**
+ * Layers as folders. A layer is `layers/RANDOM/diff`, in overlayfs's format (whiteouts are character devices 0:0, an opaque directory carries
+ * `trusted.overlay.opaque`), filled where it stays: its row in the database is what makes it exist, so no rename is needed, and start-up
+ * throws away every folder without a row. The random names and the TOPDIR flag on `layers/` keep ext4 from slowing down to a tenth after
+ * deletions. A writable layer is `containers/ID/rw`: `diff` and `work`. How folders are shown as one tree is the mounting's matter.
+ *
+ * The kernel accepts two overlays over one upper folder and then corrupts it; `#mounted` is the guard.
+ */
+export async function openFolderDriver(mounting: Mounting, options: DriverOptions): Promise<LayerDriver> {
+  const { roots, log } = options;
+  const driver = new FolderDriver(mounting, options);
+  if (!setTopDirectoryFlag(paths.layers(roots))) log.debug("the data root's file system has no TOPDIR flag");
+  await driver.sweep();
+  return driver;
+}
+
+class FolderDriver implements LayerDriver {
+  readonly #mounting: Mounting;
   readonly #roots: Roots;
   readonly #log: Log;
   readonly #children: ChildPool;
@@ -70,10 +64,11 @@ class OverlayDriver implements LayerDriver {
   readonly #locks = new KeyedLock();
   /** Upper folder → where it is mounted, as far as we know. */
   readonly #mounted = new Map<string, string>();
-  readonly #staging = new Set<OverlayStagedLayer>();
+  readonly #staging = new Set<StagedFolder>();
   readonly #place: StagingPlace;
 
-  constructor(options: OverlayOptions) {
+  constructor(mounting: Mounting, options: DriverOptions) {
+    this.#mounting = mounting;
     this.#roots = options.roots;
     this.#log = options.log;
     this.#children = options.children;
@@ -83,22 +78,23 @@ class OverlayDriver implements LayerDriver {
     this.#place = {
       children: options.children,
       mount: (layer, target, mountPoints) => this.#mountStaged(layer, target, mountPoints),
-      unmount: (target) => this.unmountWritable(target),
+      complete: (folder, below, signal) => mounting.complete(folder, below, signal),
       abandon: async (layer) => {
         if (this.#staging.delete(layer)) await this.#trash.discard(layer.home);
       },
     };
   }
 
+  get name(): string {
+    return this.#mounting.name;
+  }
+
   /** Throws away what an earlier daemon left half done: mounts for building, and folders that no row names. */
   async sweep(): Promise<void> {
     const layers = paths.layers(this.#roots);
-    for (const { type, target, superOptions } of readMounts()) {
-      if (type !== "overlay") continue;
-      const upper = /(?:^|,)upperdir=([^,]+)/.exec(superOptions)?.[1];
-      const lower = /(?:^|,)lowerdir\+?=([^,:]+)/.exec(superOptions)?.[1];
-      if (upper?.startsWith(`${paths.containers(this.#roots)}/`)) this.#mounted.set(upper, target);
-      else if ((upper ?? lower)?.startsWith(`${layers}/`)) await unmount(target);
+    for (const { folder, target } of this.#mounting.found()) {
+      if (folder.startsWith(`${paths.containers(this.#roots)}/`)) this.#mounted.set(folder, target);
+      else if (folder.startsWith(`${layers}/`)) await this.#mounting.unmount(target);
     }
     const known = this.#table.folders();
     for (const name of await readdir(layers)) {
@@ -127,9 +123,9 @@ class OverlayDriver implements LayerDriver {
     return this.#stage(parent);
   }
 
-  async #stage(parent: LayerParent): Promise<OverlayStagedLayer> {
+  async #stage(parent: LayerParent): Promise<StagedFolder> {
     const home = path.join(paths.layers(this.#roots), randomBytes(10).toString("hex"));
-    const layer = new OverlayStagedLayer(home, this.#below(parent), this.#place);
+    const layer = new StagedFolder(home, this.#below(parent), this.#place);
     this.#staging.add(layer);
     await mkdir(home, { mode: 0o700 });
     await makeLike(layer.folder, layer.below[0]);
@@ -137,7 +133,7 @@ class OverlayDriver implements LayerDriver {
   }
 
   async stageCopyOfWritable(containerId: string, { frozen }: { frozen: boolean }, signal?: AbortSignal): Promise<StagedLayer> {
-    const { upper, parent } = this.#writable(containerId);
+    const { upper, parent } = await this.#collected(containerId, signal);
     await using undo = new Undo((message) => this.#log.warn(message));
     const layer = await this.#stage(parent);
     undo.defer("throwing the copy away", () => layer.abort());
@@ -161,7 +157,7 @@ class OverlayDriver implements LayerDriver {
   }
 
   async changesOf(containerId: string, signal?: AbortSignal): Promise<LayerChange[]> {
-    const { home, upper, lower: below } = this.#writable(containerId);
+    const { home, upper, lower: below } = await this.#collected(containerId, signal);
     const target = path.join(home, `changes-${randomBytes(4).toString("hex")}`);
     const payload: ChangesRequest = { upper, below, target };
     try {
@@ -185,8 +181,8 @@ class OverlayDriver implements LayerDriver {
     await using undo = new Undo((message) => this.#log.warn(message));
     await mkdir(folder);
     undo.defer("removing the mount point", () => rmdir(folder));
-    await mountOverlay({ lower: [upper, ...lower], target: folder });
-    undo.defer("unmounting", () => unmount(folder));
+    await this.#mounting.mountReadOnly([upper, ...lower], folder);
+    undo.defer("unmounting", () => this.#mounting.unmount(folder));
     return await this.#pack(folder, { isUpper: false }, target, signal);
   }
 
@@ -226,13 +222,11 @@ class OverlayDriver implements LayerDriver {
   }
 
   async mountReadOnly(parent: LayerParent, target: string): Promise<void> {
-    const lower = this.#below(parent);
-    // Without an upper folder the kernel wants two; the empty one at the bottom adds nothing.
-    await mountOverlay({ lower: lower.length > 1 ? lower : [...lower, path.join(paths.scratch(this.#roots), "diff")], target });
+    await this.#mounting.mountReadOnly(this.#below(parent), target);
   }
 
   async unmountReadOnly(target: string): Promise<void> {
-    await unmount(target);
+    await this.#mounting.unmount(target);
   }
 
   inspect(chainId: string): Record<string, string> {
@@ -270,23 +264,20 @@ class OverlayDriver implements LayerDriver {
     return this.#locks.run(containerId, async () => {
       const { lower, upper, work } = this.#writable(containerId, parent);
       const elsewhere = this.#mounted.get(upper);
-      if (elsewhere !== undefined && (await isMountPoint(elsewhere))) {
+      if (elsewhere !== undefined && this.#mounting.found().some((mount) => mount.target === elsewhere)) {
         if (elsewhere === target) return;
         throw new EngineError(
           "conflict",
           `mounting the file system of container ${shortId(containerId)} at ${target}: it is mounted at ${elsewhere} already`,
         );
       }
-      const volatile = options.volatile ?? false;
-      // A volatile mount leaves this mark for the kernel to refuse the next mount; its content is declared expendable, so go on.
-      await rm(path.join(work, "work/incompat"), { recursive: true, force: true });
-      await mountOverlay({ lower, writable: { upper, work, volatile }, target });
+      await this.#mounting.mount({ upper, work, lower, volatile: options.volatile ?? false }, target);
       this.#mounted.set(upper, target);
     });
   }
 
   async unmountWritable(target: string): Promise<void> {
-    await unmount(target);
+    await this.#mounting.unmount(target);
     for (const [upper, mountedAt] of this.#mounted) if (mountedAt === target) this.#mounted.delete(upper);
   }
 
@@ -302,7 +293,7 @@ class OverlayDriver implements LayerDriver {
   }
 
   async measureWritable(containerId: string): Promise<number> {
-    return measureTree(this.#writable(containerId).upper);
+    return measureTree((await this.#collected(containerId)).upper);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -314,17 +305,17 @@ class OverlayDriver implements LayerDriver {
     { upper, work, below, above }: { upper: string; work: string; below: string[]; above: string[] },
     target: string,
     mountPoints: boolean,
-  ): Promise<void> {
+  ): Promise<() => Promise<void>> {
     const busy = below.find((folder) => this.#mounted.has(folder));
     if (busy !== undefined) throw new EngineError("conflict", `mounting a layer at ${target}: ${busy}, below it, is being written to`);
-    await mkdir(work, { mode: 0o700 });
-    const lower = mountPoints
-      ? [...above, this.#mountPoints(below), ...below]
-      : below.length > 0
-        ? below
-        : [path.join(paths.scratch(this.#roots), "diff")];
-    await mountOverlay({ lower, writable: { upper, work, volatile: true }, target });
+    const lower = mountPoints ? [...above, this.#mountPoints(below), ...below] : below;
+    const tree = { upper, work, lower, volatile: true };
+    await this.#mounting.mount(tree, target);
     this.#mounted.set(upper, target);
+    return async () => {
+      await this.unmountWritable(target);
+      await this.#mounting.collect(tree);
+    };
   }
 
   #writable(containerId: string, parent = this.#table.parentOfWritable(containerId)): WritableFolders {
@@ -332,6 +323,13 @@ class OverlayDriver implements LayerDriver {
     const below = this.#below(parent);
     const lower = [this.#mountPoints(below), ...below];
     return { parent, home, lower, upper: path.join(home, "diff"), work: path.join(home, "work") };
+  }
+
+  /** The same, when all that the container has written is in the upper folder. */
+  async #collected(containerId: string, signal?: AbortSignal): Promise<WritableFolders> {
+    const folders = this.#writable(containerId);
+    await this.#locks.run(containerId, () => this.#mounting.collect({ ...folders, volatile: false }, signal));
+    return folders;
   }
 
   #mountPoints(below: string[]): string {
@@ -367,8 +365,8 @@ interface WritableFolders {
   work: string;
 }
 
-function ownStaged(staged: StagedLayer): OverlayStagedLayer {
-  if (!(staged instanceof OverlayStagedLayer)) throw new Error("a layer that another driver stages");
+function ownStaged(staged: StagedLayer): StagedFolder {
+  if (!(staged instanceof StagedFolder)) throw new Error("a layer that another driver stages");
   return staged;
 }
 
@@ -380,14 +378,4 @@ async function makeLike(folder: string, below: string | undefined): Promise<void
   if (like.uid !== 0 || like.gid !== 0) await chown(folder, like.uid, like.gid);
   // mkdir takes neither setuid bits nor what the umask takes away.
   if (mode > 0o777 || (mode & process.umask()) !== 0) await chmod(folder, mode);
-}
-
-async function isMountPoint(folder: string): Promise<boolean> {
-  try {
-    const [self, above] = await Promise.all([lstat(folder), lstat(path.dirname(folder))]);
-    return self.dev !== above.dev;
-  } catch (error) {
-    if (codeOf(error) === "ENOENT") return false;
-    throw error;
-  }
 }

@@ -16,9 +16,14 @@ import type { UnpackRequest, UnpackResult } from "./unpack/unpack-layer.ts";
 /** What a staged layer needs of its driver. */
 export interface StagingPlace {
   children: ChildPool;
-  mount: (layer: { upper: string; work: string; below: string[]; above: string[] }, target: string, mountPoints: boolean) => Promise<void>;
-  unmount: (target: string) => Promise<void>;
-  abandon: (layer: OverlayStagedLayer) => Promise<void>;
+  /** Answers how to end it. */
+  mount: (
+    layer: { upper: string; work: string; below: string[]; above: string[] },
+    target: string,
+    mountPoints: boolean,
+  ) => Promise<() => Promise<void>>;
+  complete: (folder: string, below: string[], signal?: AbortSignal) => Promise<void>;
+  abandon: (layer: StagedFolder) => Promise<void>;
 }
 
 /** Where a layer that came out of a tar has its recipe (pack/recipe.ts). */
@@ -26,8 +31,8 @@ export function recipeIn(home: string): string {
   return path.join(home, "recipe");
 }
 
-/** A layer of the overlay driver that is being filled: `diff` becomes the layer, `work` is there only while it is mounted. */
-export class OverlayStagedLayer implements StagedLayer {
+/** A layer that is being filled: `diff` becomes the layer, `work` is there only while it is mounted. */
+export class StagedFolder implements StagedLayer {
   readonly home: string;
   /** Folders of the layers below, uppermost first. */
   readonly below: string[];
@@ -35,7 +40,7 @@ export class OverlayStagedLayer implements StagedLayer {
   #content: LayerContent | undefined;
   /** Folders that the archive did not bring but has files in. */
   #implied: string[] = [];
-  #mountedAt: string | undefined;
+  #mounted: { at: string; end: () => Promise<void> } | undefined;
 
   constructor(home: string, below: string[], place: StagingPlace) {
     this.home = home;
@@ -66,18 +71,20 @@ export class OverlayStagedLayer implements StagedLayer {
   }
 
   async complete(signal?: AbortSignal): Promise<void> {
-    if (this.#implied.length === 0 || this.below.length === 0) return;
-    const payload: AdoptRequest = { folder: this.folder, below: this.below, names: this.#implied };
-    await this.#place.children.run({ kind: "adopt", payload, what: "completing the layer", heavy: false }, signal);
+    if (this.#implied.length > 0 && this.below.length > 0) {
+      const payload: AdoptRequest = { folder: this.folder, below: this.below, names: this.#implied };
+      await this.#place.children.run({ kind: "adopt", payload, what: "completing the layer", heavy: false }, signal);
+    }
+    await this.#place.complete(this.folder, this.below, signal);
   }
 
   /** Takes over what a container's upper folder holds. A `frozen` one is hashed at the same time. */
   async copyFrom(upper: string, frozen: boolean, signal?: AbortSignal): Promise<void> {
     const payload: CopyRequest = { from: upper, to: this.folder };
     const copied = this.#place.children.run({ kind: "copy", payload, what: "copying what the container wrote", heavy: true }, signal);
-    if (!frozen) return void (await copied);
-    const [, content] = await together(copied, this.#hash({ isUpper: true }, upper, signal));
-    this.#content = content;
+    if (frozen) [, this.#content] = await together(copied, this.#hash({ isUpper: true }, upper, signal));
+    else await copied;
+    await this.#place.complete(this.folder, this.below, signal);
   }
 
   get #places(): string {
@@ -88,32 +95,34 @@ export class OverlayStagedLayer implements StagedLayer {
   async share(folder: string, signal?: AbortSignal): Promise<void> {
     const payload: CopyRequest = { from: folder, to: this.folder, share: true };
     await this.#place.children.run({ kind: "copy", payload, what: "sharing a layer's files", heavy: true }, signal);
+    await this.#place.complete(this.folder, this.below, signal);
   }
 
   async mount(
     target: string,
     { mountPoints = false, further = [] }: { mountPoints?: boolean; further?: MountPlace[] } = {},
   ): Promise<void> {
-    if (this.#mountedAt !== undefined)
-      throw new EngineError("conflict", `mounting a layer at ${target}: it is mounted at ${this.#mountedAt}`);
+    if (this.#mounted !== undefined)
+      throw new EngineError("conflict", `mounting a layer at ${target}: it is mounted at ${this.#mounted.at}`);
     if (further.length > 0) makeMountPlaces(this.#places, this.below, further);
     const above = further.length > 0 ? [this.#places] : [];
-    await this.#place.mount({ upper: this.folder, work: this.#work, below: this.below, above }, target, mountPoints);
-    this.#mountedAt = target;
+    const end = await this.#place.mount({ upper: this.folder, work: this.#work, below: this.below, above }, target, mountPoints);
+    this.#mounted = { at: target, end };
     this.#content = undefined;
   }
 
   /** Afterwards the folder is the layer: the kernel's work folder, with its mark of a volatile mount, goes. */
   async unmount(): Promise<void> {
-    if (this.#mountedAt === undefined) return;
-    await this.#place.unmount(this.#mountedAt);
-    this.#mountedAt = undefined;
+    if (this.#mounted === undefined) return;
+    await this.#mounted.end();
+    this.#mounted = undefined;
     failpoint("layers.staged.unmounted");
     await Promise.all([this.#work, this.#places].map((folder) => rm(folder, { recursive: true, force: true })));
+    await this.#place.complete(this.folder, this.below);
   }
 
   async finish(signal?: AbortSignal): Promise<LayerContent> {
-    if (this.#mountedAt !== undefined) throw new EngineError("conflict", `finishing a layer: it is mounted at ${this.#mountedAt}`);
+    if (this.#mounted !== undefined) throw new EngineError("conflict", `finishing a layer: it is mounted at ${this.#mounted.at}`);
     this.#content ??= await this.#hash({ isUpper: true, settle: true }, this.folder, signal);
     return this.#content;
   }
