@@ -26,7 +26,7 @@ test("containers write, are diffed, committed, exported, and outlive the daemon"
     "run",
     "-d",
     "--name",
-    "c",
+    "one",
     "busybox",
     "sh",
     "-c",
