@@ -146,6 +146,24 @@ test("a load in a terminal leaves the same screen", async () => {
   expect(screens[1]).toMatch(/\nLoaded image: loaded:1\n$/);
 });
 
+test("a search reads the same", async () => {
+  const results = [
+    { name: "official", description: "one\ntwo\rthree ".repeat(5), star_count: 1234, is_official: true },
+    { name: "else/other", description: "", star_count: 0, is_official: false },
+  ];
+  registry.script(({ path: asked }, response) => {
+    if (!asked.startsWith("/v1/search?")) return false;
+    response.setHeader("content-type", "application/json").end(JSON.stringify({ num_results: 2, query: "x", results }));
+    return true;
+  });
+  const flags = ["", "--no-trunc", "--format json", "--format '{{.Name}}: {{.IsOfficial}} {{.StarCount}}'", "--format '{{json .}}'"];
+  const more = ["--format 'table {{.Name}}\\t{{.IsOfficial}}'", "--format '{{.Nope}}'", "-f is-official=true", "-f stars=x", "--limit 101"];
+  await expectSame(
+    daemon(),
+    [...flags, ...more].map((each) => `$CLI search ${each} ${registry.host}/x`),
+  );
+});
+
 test("a login is checked, stored, shown to its registry and forgotten", async () => {
   const right = `Basic ${Buffer.from("me:secret").toString("base64")}`;
   registry.script((request, response) => {
