@@ -69,7 +69,7 @@ async function openDaemon(config: DaemonConfig, log: Log): Promise<AsyncDisposab
   opened.defer(() => database.close());
   const events = openEvents((error) => log.error({ error: messageOf(error) }, "a listener of events failed"));
   const set = openContainerSet(database);
-  const children = openChildPool({ command: program("tsubo-unpack"), log });
+  const children = openChildPool({ command: program("tsubo-unpack", 8), log });
   const layers = opened.use(await openStorageDriver(config.storageDriver, { database, roots, log, children }));
   opened.use(children);
   const images = openImages({
@@ -179,9 +179,9 @@ function programFolder(): string {
   return path.dirname(process.argv[1] ?? "");
 }
 
-/** As `bin/tsubod` starts us: a small young generation. */
-function program(name: string): string[] {
-  return [process.execPath, "--max-semi-space-size=1", path.join(programFolder(), `${name}.cjs`)];
+/** As `bin/tsubod` starts us: a small young generation. A child for work on data goes when it is idle, and has a larger one. */
+function program(name: string, youngMegabytes = 1): string[] {
+  return [process.execPath, `--max-semi-space-size=${youngMegabytes}`, path.join(programFolder(), `${name}.cjs`)];
 }
 
 function stopSignal(): Promise<void> {

@@ -1,4 +1,5 @@
 import { closeSync, openSync } from "node:fs";
+import { constants } from "node:os";
 
 import { checked, checkedAsync, errno, libc, SystemCallError } from "./ffi.ts";
 
@@ -12,15 +13,16 @@ const ATTRIBUTE_NAMES_LIMIT_BYTES = 65_536;
 const attributeNames = Buffer.allocUnsafe(ATTRIBUTE_NAMES_LIMIT_BYTES);
 const attributeValue = Buffer.allocUnsafe(ATTRIBUTE_NAMES_LIMIT_BYTES);
 
+const { ENODATA, EOPNOTSUPP } = constants.errno;
+
 const nativeIoctl = libc("int ioctl(int fd, ulong request, void *argument)");
 const nativeSyncfs = libc("int syncfs(int fd)");
 const nativeFsetxattr = libc("int fsetxattr(int fd, void *name, void *value, size_t size, int flags)");
 const nativeLsetxattr = libc("int lsetxattr(void *path, void *name, void *value, size_t size, int flags)");
 const nativeLgetxattr = libc("long lgetxattr(void *path, void *name, void *value, size_t size)");
-const nativeGetxattr = libc("long getxattr(void *path, void *name, void *value, size_t size)");
-const nativeListxattr = libc("long listxattr(void *path, void *list, size_t size)");
 const nativeFgetxattr = libc("long fgetxattr(int fd, void *name, void *value, size_t size)");
 const nativeLremovexattr = libc("int lremovexattr(void *path, void *name)");
+const nativeFlistxattr = libc("long flistxattr(int fd, void *list, size_t size)");
 const nativeLlistxattr = libc("long llistxattr(void *path, void *list, size_t size)");
 
 /** Writes everything of the file system that holds `folder` to the disk. Runs in the thread pool; takes as long as the disk does. */
@@ -60,10 +62,9 @@ export function setAttributeOfPath(path: string, name: string, value: Uint8Array
 }
 
 /** All extended attributes of the file at `path` itself, by name. Path and names are binary strings (see openat.ts). @public */
-export function attributesOf(path: string, { followed = false } = {}): Map<string, Buffer> {
-  const [list, get] = followed ? [nativeListxattr, nativeGetxattr] : [nativeLlistxattr, nativeLgetxattr];
+export function attributesOf(path: string): Map<string, Buffer> {
   const attributes = new Map<string, Buffer>();
-  const listed = list(nameBytes(path), attributeNames, attributeNames.length);
+  const listed = nativeLlistxattr(nameBytes(path), attributeNames, attributeNames.length);
   if (listed < 0) {
     const error = new SystemCallError("llistxattr", errno(), path);
     if (error.code === "EOPNOTSUPP") return attributes;
@@ -71,25 +72,35 @@ export function attributesOf(path: string, { followed = false } = {}): Map<strin
   }
   if (listed === 0) return attributes;
   for (const name of attributeNames.toString("latin1", 0, listed - 1).split("\0")) {
-    const size = get(nameBytes(path), nameBytes(name), attributeValue, attributeValue.length);
+    const size = nativeLgetxattr(nameBytes(path), nameBytes(name), attributeValue, attributeValue.length);
     attributes.set(name, Buffer.from(attributeValue.subarray(0, checked("lgetxattr", size, `${path} ${name}`))));
   }
   return attributes;
 }
 
-/** All extended attributes of an open file. */
-export function attributesOfOpen(fd: number): Map<string, Buffer> {
-  // A magic link must be followed here, and only here.
-  return attributesOf(`/proc/self/fd/${fd}`, { followed: true });
+/** All extended attributes of an open file, by name. `what` names the file in an error. */
+export function attributesOfOpen(fd: number, what: string): ReadonlyMap<string, Buffer> {
+  const listed = nativeFlistxattr(fd, attributeNames, attributeNames.length);
+  if (listed === 0) return NO_ATTRIBUTES;
+  if (listed < 0) {
+    const number = errno();
+    if (number === EOPNOTSUPP) return NO_ATTRIBUTES;
+    throw new SystemCallError("flistxattr", number, what);
+  }
+  const names = attributeNames.toString("latin1", 0, listed - 1).split("\0");
+  return new Map(names.map((name) => [name, attributeOfOpen(fd, name, what) ?? Buffer.alloc(0)]));
 }
+
+const NO_ATTRIBUTES: ReadonlyMap<string, Buffer> = new Map();
 
 /** One extended attribute of an open file; undefined when it has none of that name. `what` names the file in an error. */
 export function attributeOfOpen(fd: number, name: string, what: string): Buffer | undefined {
   const size = nativeFgetxattr(fd, nameBytes(name), attributeValue, attributeValue.length);
   if (size >= 0) return Buffer.from(attributeValue.subarray(0, size));
-  const error = new SystemCallError("fgetxattr", errno(), `${what} ${name}`);
-  if (error.code === "ENODATA" || error.code === "EOPNOTSUPP") return undefined;
-  throw error;
+  // Most files have none, and an error is dear.
+  const number = errno();
+  if (number === ENODATA || number === EOPNOTSUPP) return undefined;
+  throw new SystemCallError("fgetxattr", number, `${what} ${name}`);
 }
 
 /** Takes an extended attribute from the file at `path` itself. */

@@ -51,11 +51,13 @@ export function bytesOf(name: string): Buffer {
   return Buffer.from(`${name}\0`, "latin1");
 }
 
+/** `struct open_how`: flags, mode, resolve, 8 bytes each; used in one synchronous call at a time. */
+const how = Buffer.alloc(24);
+
 /** Opens `path` as if `root` were `/`: absolute names, `..` and symlinks stay inside, /proc's magic links are refused. */
 export function openInRoot(root: number, path: string, flags: number, { symlinks = true } = {}): number {
-  const how = Buffer.alloc(24);
-  how.writeBigUInt64LE(BigInt(flags | O_CLOEXEC), 0);
-  how.writeBigUInt64LE(BigInt(RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | (symlinks ? 0 : RESOLVE_NO_SYMLINKS)), 16);
+  how.writeUInt32LE(flags | O_CLOEXEC, 0);
+  how.writeUInt32LE(RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | (symlinks ? 0 : RESOLVE_NO_SYMLINKS), 16);
   return checked("openat2", syscallOpenat2(SYS_OPENAT2, root, bytesOf(path === "" ? "." : path), how, how.length), path);
 }
 

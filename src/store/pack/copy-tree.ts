@@ -149,7 +149,7 @@ function copyAttributes(from: number, to: number, names: string[] | typeof ALL, 
     }
     return;
   }
-  for (const [name, value] of attributesOfOpen(from)) if (!name.startsWith("trusted.overlay.")) setAttribute(to, name, value, what);
+  for (const [name, value] of attributesOfOpen(from, what)) if (!name.startsWith("trusted.overlay.")) setAttribute(to, name, value, what);
 }
 
 /** Whatever is there, a folder with all in it. */

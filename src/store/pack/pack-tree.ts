@@ -1,6 +1,6 @@
 import { fstatSync, readlinkSync, unlinkSync, type BigIntStats } from "node:fs";
 
-import { attributesOf, removeAttributeOfPath } from "../../kernel/file-attributes.ts";
+import { attributesOf, attributesOfOpen, removeAttributeOfPath } from "../../kernel/file-attributes.ts";
 import * as at from "../../kernel/openat.ts";
 import { OPAQUE_ATTRIBUTE, OPAQUE_VALUE } from "../unpack/overlay-marks.ts";
 import { PieceBuffer } from "./piece-buffer.ts";
@@ -77,20 +77,21 @@ function* packLeaf(folder: number, leaf: string, prefix: string, status: BigIntS
     // The kernel makes whiteouts as links of one inode, and dockerd leaves the name of the first in the others' headers.
     return yield* output.bytes(packHeader({ ...headerOf(`${prefix}.wh.${leaf}`, status, "0"), mode: 0o600, linkName }));
   }
+  if (status.isFile() && linkName === "") return yield* packFile(folder, leaf, headerOf(name, status, "0"), packing);
   const header = { ...headerOf(name, status, typeFlagOf(status)), attributes: keptOf(attributesOf(path), path, options) };
   if (linkName !== "") return yield* output.bytes(packHeader({ ...header, typeFlag: "1", linkName }));
-  if (status.isFile()) return yield* packFile(folder, leaf, header, packing);
   const target = status.isSymbolicLink() ? readlinkSync(pathOf(path), "latin1") : "";
   yield* output.bytes(packHeader({ ...header, linkName: target }));
   packing.counts.bytes += target.length;
 }
 
-function* packFile(folder: number, leaf: string, header: PackedHeader, { output, counts }: Packing): Generator<Buffer> {
+function* packFile(folder: number, leaf: string, header: PackedHeader, { output, counts, options }: Packing): Generator<Buffer> {
   const fd = openFileAt(folder, leaf);
   if (fd === undefined) return;
   try {
-    const sizeBytes = Number(fstatSync(fd, { bigint: true }).size);
-    yield* output.bytes(packHeader({ ...header, sizeBytes }));
+    const { size: sizeBytes } = fstatSync(fd);
+    const attributes = keptOf(attributesOfOpen(fd, leaf), `/proc/self/fd/${folder}/${leaf}`, options);
+    yield* output.bytes(packHeader({ ...header, sizeBytes, attributes }));
     yield* output.file(fd, sizeBytes);
     yield* output.zeros(paddingAfter(sizeBytes));
     counts.bytes += sizeBytes;
@@ -137,7 +138,7 @@ function typeFlagOf(status: BigIntStats): string {
 const UNPACKED = /^(?:user\.|system\.posix_acl_|trusted\.(?!overlay\.))/;
 
 /** Those attributes that are packed. */
-function keptOf(attributes: Map<string, Buffer>, path: string, { settle }: PackOptions): Map<string, Buffer> {
+function keptOf(attributes: ReadonlyMap<string, Buffer>, path: string, { settle }: PackOptions): Map<string, Buffer> {
   if (settle === true) {
     for (const name of attributes.keys()) {
       if (UNPACKED.test(name)) removeAttributeOfPath(path, name);

@@ -87,7 +87,7 @@ export class LayerWriter implements TarSink {
   }
 
   data(bytes: Buffer): void {
-    if (this.#file !== undefined) at.writeAll(this.#file.fd, bytes, printable(this.#file.entry.name));
+    if (this.#file !== undefined) at.writeAll(this.#file.fd, bytes, this.#file.entry.name);
   }
 
   hole(bytes: number): void {

@@ -53,7 +53,7 @@ export class ArchiveTree implements Tree {
     const entry = this.#entries.get(node.path);
     const segments = entry === undefined ? [] : (this.#fileOf(entry).file.segments ?? []);
     this.#archive ??= openSync(this.#archivePath, "r");
-    return { descriptor: this.#archive, isOwned: false, segments };
+    return { descriptor: this.#archive, isOwned: false, segments, attributes: node.attributes };
   }
 
   close(): void {

@@ -211,7 +211,8 @@ class ItemCopy {
         modified: node.modified,
         major: node.major,
         minor: node.minor,
-        attributes: new Map(node.attributes),
+        // A file's are known when it is open.
+        attributes: new Map(node.type === "file" ? [] : node.attributes),
       },
       first === undefined && node.type === "file" ? node : undefined,
     );
@@ -219,13 +220,14 @@ class ItemCopy {
 
   #write(entry: TarEntry, content?: TreeNode): void {
     this.#writer.begin(entry);
-    if (content !== undefined) this.#writeContent(content);
+    if (content !== undefined) this.#writeContent(entry, content);
     this.#writer.end();
   }
 
-  #writeContent(node: TreeNode): void {
-    const { descriptor, isOwned, segments } = this.#tree.open(node);
+  #writeContent(entry: TarEntry, node: TreeNode): void {
+    const { descriptor, isOwned, segments, attributes } = this.#tree.open(node);
     try {
+      for (const [name, value] of attributes) entry.attributes.set(name, value);
       let done = 0;
       for (const { at, offset, length } of segments) {
         if (at > done) this.#writer.hole(at - done);

@@ -1,7 +1,7 @@
 import { closeSync, constants, fstatSync, lstatSync, openSync, readSync, readdirSync, readlinkSync, type BigIntStats } from "node:fs";
 
 import { EngineError, codeOf } from "../../../base/errors.ts";
-import { attributesOf } from "../../../kernel/file-attributes.ts";
+import { attributeOfOpen, attributesOf } from "../../../kernel/file-attributes.ts";
 import * as at from "../../../kernel/openat.ts";
 import { accountNames } from "./account-names.ts";
 import { type Content, resolveInTree, type Tree, type TreeNode } from "./tree.ts";
@@ -54,8 +54,15 @@ export class FolderTree implements Tree {
   }
 
   open(node: TreeNode): Content {
-    const descriptor = at.openInRoot(this.#root, node.path, at.O_RDONLY | at.O_NOFOLLOW | constants.O_NONBLOCK);
-    return { descriptor, isOwned: true, segments: node.sizeBytes === 0 ? [] : [{ at: 0, offset: 0, length: node.sizeBytes }] };
+    const name = node.path.slice(node.path.lastIndexOf("/") + 1);
+    const descriptor = at.openAt(this.#folderOf(node.path), name, at.O_RDONLY | at.O_NOFOLLOW | constants.O_NONBLOCK);
+    const capability = attributeOfOpen(descriptor, CAPABILITY, name);
+    return {
+      descriptor,
+      isOwned: true,
+      segments: node.sizeBytes === 0 ? [] : [{ at: 0, offset: 0, length: node.sizeBytes }],
+      attributes: capability === undefined ? NO_ATTRIBUTES : new Map([[CAPABILITY, capability]]),
+    };
   }
 
   close(): void {
@@ -75,6 +82,11 @@ export class FolderTree implements Tree {
 
   /** A name for the path by which plain calls reach it, and no symlink on the way is followed out of the root. */
   #placeOf(path: string): string {
+    return `/proc/self/fd/${this.#folderOf(path)}/${path === "" ? "." : path.slice(path.lastIndexOf("/") + 1)}`;
+  }
+
+  /** The descriptor of the folder that a path is in. Valid until the next call. */
+  #folderOf(path: string): number {
     const slash = path.lastIndexOf("/");
     const folder = slash === -1 ? "" : path.slice(0, slash);
     if (this.#folder?.path !== folder) {
@@ -82,7 +94,7 @@ export class FolderTree implements Tree {
       this.#closeFolder();
       this.#folder = { path: folder, descriptor };
     }
-    return `/proc/self/fd/${this.#folder.descriptor}/${path === "" ? "." : path.slice(slash + 1)}`;
+    return this.#folder.descriptor;
   }
 
   #closeFolder(): void {
@@ -99,8 +111,7 @@ export class FolderTree implements Tree {
     if (path !== "" && this.#options.isHidden?.(path, type === "directory") === true) return undefined;
     this.#stats.set(path, stats);
     const owned = this.#options.keepOwners !== false;
-    const attributes = (): Map<string, Buffer> =>
-      new Map([...attributesOf(this.#placeOf(path))].filter(([name]) => name === "security.capability"));
+    const attributes = (): Map<string, Buffer> => new Map([...attributesOf(this.#placeOf(path))].filter(([name]) => name === CAPABILITY));
     let known: Map<string, Buffer> | undefined;
     return {
       path,
@@ -166,6 +177,9 @@ export interface FolderTreeOptions {
   statCache?: StatCache;
 }
 
+/** The one attribute that archives of clients and layers carry. */
+const CAPABILITY = "security.capability";
+const NO_ATTRIBUTES: ReadonlyMap<string, Buffer> = new Map();
 const NS = 1_000_000_000n;
 const BUFFER = Buffer.allocUnsafeSlow(1024 * 1024);
 const TYPE_BITS = { file: 0o100000, directory: 0o040000, symlink: 0o120000, character: 0o020000, block: 0o060000, fifo: 0o010000 };

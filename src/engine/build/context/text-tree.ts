@@ -60,7 +60,12 @@ export class TextTree implements Tree {
       unlinkSync(file);
       rmdirSync(folder);
     }
-    return { descriptor, isOwned: true, segments: content.length === 0 ? [] : [{ at: 0, offset: 0, length: content.length }] };
+    return {
+      descriptor,
+      isOwned: true,
+      segments: content.length === 0 ? [] : [{ at: 0, offset: 0, length: content.length }],
+      attributes: node.attributes,
+    };
   }
 
   close(): void {}

@@ -39,6 +39,8 @@ export interface Content {
   isOwned: boolean;
   /** Runs of data in the descriptor, in the file's order; what lies between them are holes. */
   segments: Segment[];
+  /** The file's extended attributes, by name. */
+  attributes: ReadonlyMap<string, Buffer>;
 }
 
 /** `length` bytes of the file from `at` on are in the descriptor from `offset` on. */
