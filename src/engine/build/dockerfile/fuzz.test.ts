@@ -5,7 +5,8 @@ import { expand, expandWords } from "./expand.ts";
 import { lint } from "./lint.ts";
 import { parseDockerfile } from "./parse.ts";
 import { checkStageReferences } from "./stages.ts";
-import { type Dockerfile, DockerfileError, type Instruction, type Range } from "./syntax.ts";
+import { DockerfileError } from "./dockerfile-error.ts";
+import type { Dockerfile, Instruction, Range } from "./syntax.ts";
 
 /**
  * Files that nobody would write, from a seeded generator: whatever they hold, they are parsed or refused with a place in them, and what was

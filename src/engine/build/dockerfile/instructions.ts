@@ -1,8 +1,7 @@
 /** Statements to typed instructions: how many words each takes, which flags it knows, what is wrong with it, all in Docker's words. */
-import { messageOf } from "../../../base/errors.ts";
 import { trimSpace } from "./characters.ts";
-import { parseDuration } from "./duration.ts";
 import { type Fail, parseFlags } from "./flags.ts";
+import { parseHealthcheck } from "./healthcheck.ts";
 import { parseHeredocWord } from "./heredoc.ts";
 import { chompHeredoc } from "./lines.ts";
 import { parseRun } from "./run.ts";
@@ -14,7 +13,6 @@ import type {
   Command,
   CopyInstruction,
   FromInstruction,
-  HealthcheckInstruction,
   Heredoc,
   Instruction,
   OnbuildInstruction,
@@ -52,7 +50,8 @@ export function toInstruction(statement: Statement, fail: Fail): Instruction | F
     case "from":
       return parseFrom(statement, base, fail);
     case "healthcheck":
-      return parseHealthcheck(statement, base, fail);
+      atLeastOne(statement, fail);
+      return { kind: "healthcheck", ...base, ...parseHealthcheck(statement, fail) };
     case "maintainer": {
       const words = exactlyOne(statement, fail);
       noFlags();
@@ -220,55 +219,6 @@ function sourcesOf(statement: Statement, fail: Fail): { sources: string[]; hered
     heredocs.push({ ...heredoc, content: heredoc.chomp ? chompHeredoc(content) : content });
   }
   return { sources, heredocs, destination: destination.text };
-}
-
-const MIN_INTERVAL_NS = 1e6;
-const HEALTH_FLAGS = { interval: "text", timeout: "text", "start-period": "text", "start-interval": "text", retries: "text" } as const;
-
-function parseHealthcheck(statement: Statement, base: Base, fail: Fail): HealthcheckInstruction {
-  atLeastOne(statement, fail);
-  const [type, ...command] = textsOf(statement);
-  const none = { intervalNs: 0, timeoutNs: 0, startPeriodNs: 0, startIntervalNs: 0, retries: 0 };
-  if (type?.toUpperCase() === "NONE") {
-    if (command.length > 0) fail("HEALTHCHECK NONE takes no arguments");
-    return { kind: "healthcheck", ...base, test: ["NONE"], ...none };
-  }
-  const flags = parseFlags(statement.flags, HEALTH_FLAGS, fail);
-  if (type?.toUpperCase() !== "CMD")
-    fail(`Unknown type ${JSON.stringify(type?.toUpperCase())} in HEALTHCHECK (try CMD)`, statement.args[0]);
-  if (command.length === 0) fail("Missing command after HEALTHCHECK CMD");
-  const interval = (name: "interval" | "timeout" | "start-period" | "start-interval"): number => intervalOf(name, flags[name], fail);
-  return {
-    kind: "healthcheck",
-    ...base,
-    test: [statement.isJson ? "CMD" : "CMD-SHELL", ...command],
-    intervalNs: interval("interval"),
-    timeoutNs: interval("timeout"),
-    startPeriodNs: interval("start-period"),
-    startIntervalNs: interval("start-interval"),
-    retries: retriesOf(flags.retries, fail),
-  };
-}
-
-function intervalOf(name: string, text: string | undefined, fail: Fail): number {
-  if (text === undefined || text === "") return 0;
-  let durationNs: number;
-  try {
-    durationNs = parseDuration(text);
-  } catch (error) {
-    fail(messageOf(error));
-  }
-  if (durationNs !== 0 && durationNs < MIN_INTERVAL_NS) fail(`Interval ${JSON.stringify(name)} cannot be less than 1ms`);
-  return durationNs;
-}
-
-function retriesOf(text: string | undefined, fail: Fail): number {
-  if (text === undefined || text === "") return 0;
-  if (!/^[+-]?\d+$/.test(text)) fail(`strconv.ParseInt: parsing ${JSON.stringify(text)}: invalid syntax`);
-  const retries = Number(text);
-  if (Math.abs(retries) > 0x7fff_ffff) fail(`strconv.ParseInt: parsing ${JSON.stringify(text)}: value out of range`);
-  if (retries < 0) fail(`--retries cannot be negative (${retries})`);
-  return retries;
 }
 
 function parseOnbuild(statement: Statement, base: Base, fail: Fail): OnbuildInstruction {

@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
 
 import { LineReader } from "./lines.ts";
-import { DockerfileError, MAX_HEREDOC_BYTES, MAX_LINE_BYTES } from "./syntax.ts";
+import { DockerfileError } from "./dockerfile-error.ts";
+import { MAX_HEREDOC_BYTES, MAX_LINE_BYTES } from "./syntax.ts";
 
 /** All logical lines, trimmed at the end as statements are. */
 function lines(source: string): string[] {

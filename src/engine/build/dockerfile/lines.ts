@@ -4,7 +4,8 @@
  */
 import { skipSpaces, skipSpacesBack, trimSpace } from "./characters.ts";
 import { DirectiveReader } from "./directives.ts";
-import { DockerfileError, type Directives, MAX_HEREDOC_BYTES, MAX_LINE_BYTES, type Position, type Range, type Warning } from "./syntax.ts";
+import { DockerfileError } from "./dockerfile-error.ts";
+import { type Directives, MAX_HEREDOC_BYTES, MAX_LINE_BYTES, type Position, type Range, type Warning } from "./syntax.ts";
 
 /** A part of a logical line: where it begins in it, and in the file. */
 interface Piece {

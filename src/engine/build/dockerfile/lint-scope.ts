@@ -3,12 +3,12 @@
  * running anything.
  */
 import { Budget } from "../../../base/automaton.ts";
-import { EngineError } from "../../../base/errors.ts";
 import { IgnoreMatcher } from "../../../base/ignore-file.ts";
 import { parsePlatform } from "../../images/platform.ts";
-import { parseReference } from "../../images/reference.ts";
-import { type Expansion, expand, expandWord, expandWords } from "./expand.ts";
+import { expand, expandWords } from "./expand.ts";
+import type { Expansion } from "./expander.ts";
 import type { LintOptions, Report } from "./lint.ts";
+import { globalArgValues, ignoreInvalid, lintDefaultImages } from "./lint-globals.ts";
 import { parseMount } from "./mount.ts";
 import { parseExposed } from "./ports.ts";
 import { nearest } from "./suggest.ts";
@@ -31,40 +31,6 @@ export function lintScopes(file: Dockerfile, options: LintOptions, report: Repor
     // Of the budget: the rest goes unlinted.
     if (!(error instanceof RangeError)) throw error;
   }
-}
-
-/** What does not expand or parse fails in the build itself, in its own words. */
-function ignoreInvalid(error: unknown): void {
-  if (!(error instanceof EngineError)) throw error;
-}
-
-/** Base images as they are when no `--build-arg` is given. */
-function lintDefaultImages(file: Dockerfile, predefined: ReadonlyMap<string, string>, report: Report): void {
-  const defaults = globalArgValues(file, new Map(), predefined);
-  for (const { from } of file.stages) {
-    const image = expand(from.image, (name) => defaults.get(name), file.directives.escape).text;
-    try {
-      parseReference(image);
-    } catch (error) {
-      ignoreInvalid(error);
-      report("InvalidDefaultArgInFrom", `Default value for ARG ${from.image} results in empty or invalid base image name`, from);
-    }
-  }
-}
-
-/** The values of the global ARGs, each given or its default; one without either is not there. */
-function globalArgValues(
-  file: Dockerfile,
-  given: ReadonlyMap<string, string>,
-  predefined: ReadonlyMap<string, string>,
-): Map<string, string> {
-  const values = new Map(predefined);
-  for (const { name, value } of file.globalArgs.flatMap(({ pairs }) => pairs)) {
-    const actual =
-      given.get(name) ?? (value === undefined ? undefined : expandWord(value, (key) => values.get(key), file.directives.escape));
-    if (actual !== undefined) values.set(name, actual);
-  }
-  return values;
 }
 
 /** What a stage knows, and hands on to those that are built on it. */

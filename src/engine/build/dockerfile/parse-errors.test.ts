@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
 
 import { parseDockerfile } from "./parse.ts";
-import { DockerfileError, excerpt, MAX_DOCKERFILE_BYTES, MAX_HEREDOCS_A_LINE, MAX_INSTRUCTIONS } from "./syntax.ts";
+import { DockerfileError, excerpt } from "./dockerfile-error.ts";
+import { MAX_DOCKERFILE_BYTES, MAX_HEREDOCS_A_LINE, MAX_INSTRUCTIONS } from "./syntax.ts";
 
 function failure(text: string): DockerfileError {
   try {

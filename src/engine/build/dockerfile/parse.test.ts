@@ -2,7 +2,8 @@ import { describe, expect, test } from "vitest";
 
 import { parseDockerfile, parseInstruction } from "./parse.ts";
 import { scriptOf } from "./run.ts";
-import { DockerfileError, type Instruction } from "./syntax.ts";
+import { DockerfileError } from "./dockerfile-error.ts";
+import type { Instruction } from "./syntax.ts";
 
 /** The instructions of one stage after `FROM scratch`. */
 function instructions(text: string): Instruction[] {

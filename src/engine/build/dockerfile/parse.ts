@@ -2,10 +2,10 @@
 import { toInstruction } from "./instructions.ts";
 import { LineReader, lineRange } from "./lines.ts";
 import { readStatement, type Statement } from "./statement.ts";
+import { DockerfileError } from "./dockerfile-error.ts";
 import {
   type ArgInstruction,
   type Dockerfile,
-  DockerfileError,
   type FromInstruction,
   type Instruction,
   MAX_DOCKERFILE_BYTES,

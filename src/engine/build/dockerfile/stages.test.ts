@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 
 import { parseDockerfile } from "./parse.ts";
 import { checkStageReferences, findTarget, stageAbove } from "./stages.ts";
-import { DockerfileError } from "./syntax.ts";
+import { DockerfileError } from "./dockerfile-error.ts";
 
 test("the stage that a name means is the nearest above", () => {
   const { stages } = parseDockerfile("FROM x AS a\nFROM x AS A\nFROM x AS b\nFROM x AS a\n");

@@ -3,7 +3,8 @@
  * at that place. Anything else is an image.
  */
 import { suggestion } from "./suggest.ts";
-import { type Dockerfile, DockerfileError, type Instruction, type Stage } from "./syntax.ts";
+import { DockerfileError } from "./dockerfile-error.ts";
+import type { Dockerfile, Instruction, Stage } from "./syntax.ts";
 
 /** The stage above stage `index` that a `--from` means; undefined for an image. */
 export function stageAbove(stages: readonly Stage[], index: number, from: string): Stage | undefined {

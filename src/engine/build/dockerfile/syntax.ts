@@ -1,5 +1,5 @@
 /**
- * The Dockerfile language as data, and the error that says where a Dockerfile is wrong.
+ * The Dockerfile language as data.
  *
  * From text to instructions there are three steps, each a file: `lines.ts` joins physical lines into logical ones and takes heredoc bodies out;
  * `statement.ts` splits a logical line into keyword, flags and words; `instructions.ts` gives them their meaning. `parse.ts` runs them over a
@@ -8,8 +8,6 @@
  * Words: a _logical line_ is what is left of physical lines after continuations, comments and blank lines; a _statement_ is one that was split;
  * a _stage_ is a FROM and the instructions up to the next one; a _heredoc_ is a body of lines that a `<<NAME` word announced.
  */
-import { EngineError } from "../../../base/errors.ts";
-
 /** The largest Dockerfile that is read: the worst of that size takes 0.2 s. */
 export const MAX_DOCKERFILE_BYTES = 2 * 1024 * 1024;
 /** The longest physical line, as in Docker. */
@@ -256,49 +254,3 @@ export type Instruction =
   | UserInstruction
   | VolumeInstruction
   | WorkdirInstruction;
-
-/** A Dockerfile that is wrong, or whose step cannot be done, and where. The message is Docker's. */
-export class DockerfileError extends EngineError {
-  readonly range: Range;
-  readonly source: string;
-
-  constructor(message: string, range: Range, source: string, options: { cause?: EngineError } = {}) {
-    super(options.cause?.kind ?? "invalid", message, options);
-    this.name = "DockerfileError";
-    this.range = range;
-    this.source = source;
-  }
-
-  /** The lines in question, numbered, with carets under the words. */
-  excerpt(): string {
-    return excerpt(this.source, this.range);
-  }
-}
-
-/** Lines shown of a long range, and characters of a long line. */
-const EXCERPT_LINES = 8;
-const EXCERPT_COLUMNS = 160;
-
-/** The lines of a range, numbered, with carets below where it lies within one line. */
-export function excerpt(source: string, range: Range): string {
-  const lines = source.split("\n").slice(range.start.line - 1, Math.min(range.end.line, range.start.line - 1 + EXCERPT_LINES));
-  const width = String(range.start.line + lines.length - 1).length;
-  const shown = lines.map((line, index) => `${String(range.start.line + index).padStart(width)} | ${printable(line)}`);
-  if (range.start.line === range.end.line && range.start.column < EXCERPT_COLUMNS) {
-    const line = lines[0] ?? "";
-    const before = printable(line.slice(0, range.start.column));
-    const under = printable(line.slice(range.start.column, range.end.column));
-    const length = Math.max(1, Math.min(under.length, EXCERPT_COLUMNS - before.length));
-    shown.push(`${" ".repeat(width)} | ${" ".repeat(before.length)}${"^".repeat(length)}`);
-  }
-  return shown.join("\n");
-}
-
-/** One character of the screen for each of the line, so that carets stand below what they mean. */
-function printable(line: string): string {
-  return line
-    .slice(0, EXCERPT_COLUMNS)
-    .replaceAll("\t", " ")
-    .replace(/\r$/, "")
-    .replace(/[\p{Cc}]/gu, "?");
-}
