@@ -1,4 +1,4 @@
-import { readdir, rename, rm, stat, utimes } from "node:fs/promises";
+import { readdir, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
 import path from "node:path";
 
 import { codeOf } from "../../base/errors.ts";
@@ -12,8 +12,11 @@ import type { BlobToSend } from "./registry/upload.ts";
 export interface PackedLayers {
   /** As it is there; undefined when it is not. */
   find: (diffId: string) => BlobToSend | undefined;
-  /** Packs it where it is not there. Whoever asks for the same meanwhile gets the same. */
-  get: (layer: { diffId: string; chainId: string }, signal: AbortSignal) => Promise<BlobToSend>;
+  /**
+   * Packs it where it is not there. Whoever asks for the same meanwhile gets the same. `growing` hears of the file that it is packed into:
+   * when that has lost its name, it is whole.
+   */
+  get: (layer: { diffId: string; chainId: string }, signal: AbortSignal, growing?: (path: string) => void) => Promise<BlobToSend>;
   discard: (diffId: string) => Promise<void>;
   /** Deletes the packed forms of layers that are no longer here, and the oldest beyond MAX_PACKED_BYTES. */
   keepOnly: (diffIds: ReadonlySet<string>) => Promise<void>;
@@ -47,9 +50,15 @@ export function openPackedLayers(engine: Engine, folder: string): PackedLayers {
       await discard(diffId);
     }
   };
-  const pack = async ({ diffId, chainId }: { diffId: string; chainId: string }, signal: AbortSignal): Promise<BlobToSend> => {
+  const pack = async (
+    { diffId, chainId }: { diffId: string; chainId: string },
+    signal: AbortSignal,
+    growing: ((path: string) => void) | undefined,
+  ): Promise<BlobToSend> => {
     const temporary = engine.blobs.temporaryPath();
     try {
+      await writeFile(temporary, "", { mode: 0o600 });
+      growing?.(temporary);
       const { digest, sizeBytes } = await engine.layers.pack(chainId, temporary, { gzip: true }, signal);
       const packed = { digest, sizeBytes, path: path.join(folder, `${hexOf(diffId)}.${hexOf(digest)}`) };
       await rename(temporary, packed.path);
@@ -63,7 +72,7 @@ export function openPackedLayers(engine: Engine, folder: string): PackedLayers {
 
   return {
     find: (diffId) => known.get(diffId),
-    async get(layer, signal) {
+    async get(layer, signal, growing) {
       for (;;) {
         signal.throwIfAborted();
         const there = known.get(layer.diffId);
@@ -74,7 +83,7 @@ export function openPackedLayers(engine: Engine, folder: string): PackedLayers {
         }
         const others = packing.get(layer.diffId);
         if (others === undefined) {
-          const own = pack(layer, signal);
+          const own = pack(layer, signal, growing);
           packing.set(layer.diffId, own);
           return await own.finally(() => packing.delete(layer.diffId));
         }

@@ -10,6 +10,7 @@ import {
   cancelUpload,
   DigestRefusedError,
   mountBlob,
+  sendGrowing,
   tryBeginUpload,
   uploadBlob,
   type BlobToSend,
@@ -117,15 +118,33 @@ async function sendLayer(
   tell: TellLayer,
   signal: AbortSignal,
 ): Promise<BlobToSend> {
-  const send = async (upload: Upload | undefined): Promise<BlobToSend> => {
-    const packed = await engine.packedLayers.get(layer, signal);
-    failpoint("images.push.packed");
-    const total = packed.sizeBytes;
-    const telling = {
-      bytes: (current: number): void => tell({ status: "Pushing", progressDetail: { current, total } }),
-      retry: (pauseMs: number): void => tell({ status: retryLine(pauseMs), progressDetail: {} }),
+  const context = { session, children: engine.children, settings: engine.registry };
+  // As Docker has it, until it is known how much there is to send.
+  let total = engine.layers.describe(layer.chainId)?.bytes ?? 0;
+  const telling = {
+    bytes: (current: number): void => tell({ status: "Pushing", progressDetail: { current, total } }),
+    retry: (pauseMs: number): void => tell({ status: retryLine(pauseMs), progressDetail: {} }),
+  };
+  const pack = async (upload: Upload | undefined): Promise<BlobToSend> => {
+    const giveUp = new AbortController();
+    let sending: Promise<void> | undefined;
+    const send = (path: string): void => {
+      if (upload !== undefined) sending = sendGrowing(context, path, upload, telling, AbortSignal.any([signal, giveUp.signal]));
     };
-    await uploadBlob({ session, children: engine.children, settings: engine.registry }, packed, upload, telling, signal);
+    try {
+      return await engine.packedLayers.get(layer, signal, send);
+    } catch (error) {
+      giveUp.abort(error);
+      throw error;
+    } finally {
+      await sending;
+    }
+  };
+  const send = async (upload: Upload | undefined): Promise<BlobToSend> => {
+    const packed = await pack(upload);
+    failpoint("images.push.packed");
+    total = packed.sizeBytes;
+    await uploadBlob(context, packed, upload, telling, signal);
     failpoint("images.push.uploaded");
     return packed;
   };

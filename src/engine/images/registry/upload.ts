@@ -3,11 +3,11 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { EngineError } from "../../../base/errors.ts";
 import { ChildDiedError, type ChildPool } from "../../../store/child/pool.ts";
 import type { RegistrySettings } from "../open-images.ts";
-import type { ExchangeResponse, SerializedResponse } from "./exchange.ts";
+import type { ExchangeResponse } from "./exchange.ts";
 import { followed } from "./redirect.ts";
 import { errorCodeOf, pushError } from "./registry-errors.ts";
 import { isNetworkFailure, type RegistrySession } from "./registry-session.ts";
-import type { SendRequest } from "./send-blob.ts";
+import type { SendAnswer, SendRequest } from "./send-blob.ts";
 
 /**
  * Blobs on their way to a registry (distribution-spec, "Pushing blobs in chunks"): an upload is begun with POST, which answers where it
@@ -126,6 +126,41 @@ function isWorthAnother(error: unknown): boolean {
   return isPassing || isNetworkFailure(error);
 }
 
+/**
+ * Sends a file that is still being written, to its end. Whatever goes wrong is left to `uploadBlob`, which finds in the upload how far it
+ * came, or that this is not known.
+ */
+export async function sendGrowing(
+  { session, children, settings }: UploadContext,
+  path: string,
+  upload: Upload,
+  tell: TellUpload,
+  signal: AbortSignal,
+): Promise<void> {
+  upload.isDoubtful = true;
+  const target = session.requestTo(upload.url);
+  const payload: SendRequest = { ...target, path, sizeBytes: undefined, offset: 0, stallTimeoutMs: settings.stallTimeoutMs };
+  const progress = (bytes: unknown): void => tell.bytes(Number(bytes));
+  try {
+    const answer = await runSend(children, payload, progress, signal);
+    if (answer.status !== 202) return;
+    Object.assign(upload, { offset: offsetOf(answer) ?? answer.sentBytes, url: placeOf(answer), isDoubtful: false });
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+  }
+}
+
+async function runSend(
+  children: ChildPool,
+  payload: SendRequest,
+  progress: (value: unknown) => void,
+  signal: AbortSignal,
+): Promise<ExchangeResponse & { sentBytes: number }> {
+  // What send-blob.ts of the same build answers.
+  const answer = (await children.run({ kind: "send", payload, what: "uploading a layer", heavy: false, progress }, signal)) as SendAnswer;
+  return { ...answer, body: Buffer.from(answer.body, "base64") };
+}
+
 async function beginUpload(session: RegistrySession, signal: AbortSignal): Promise<Upload> {
   return uploadOf(await session.ask({ method: "POST", url: "/blobs/uploads/" }, signal));
 }
@@ -157,6 +192,7 @@ function offsetOf({ headers }: ExchangeResponse): number | undefined {
 }
 
 async function sendRest(context: UploadContext, blob: BlobToSend, upload: Upload, tell: TellUpload, signal: AbortSignal): Promise<void> {
+  if (upload.offset > blob.sizeBytes) throw new LostUploadError("system", `uploading ${blob.digest}: the registry has more than was sent`);
   while (upload.offset < blob.sizeBytes) {
     const response = await patch(context, blob, upload, tell, signal);
     if (response.status !== 202) throw refusal(response);
@@ -179,12 +215,7 @@ async function patch(
     const { path, sizeBytes } = blob;
     const payload: SendRequest = { ...target, path, sizeBytes, offset: upload.offset, stallTimeoutMs: settings.stallTimeoutMs };
     const progress = (bytes: unknown): void => tell.bytes(Number(bytes));
-    // What send-blob.ts of the same build answers.
-    const answer = (await children.run(
-      { kind: "send", payload, what: `uploading ${blob.digest}`, heavy: false, progress },
-      signal,
-    )) as SerializedResponse;
-    return { response: { ...answer, body: Buffer.from(answer.body, "base64") }, shown: target.headers };
+    return { response: await runSend(children, payload, progress, signal), shown: target.headers };
   };
   const { response, shown } = await send();
   if (response.status !== 401 || !(await session.answerChallenge(response.headers, shown, signal))) return response;
