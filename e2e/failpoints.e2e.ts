@@ -3,7 +3,9 @@ import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
 import type { TestDaemon } from "../src/testing/daemon.ts";
+import { tar } from "../src/testing/tar.ts";
 import { useDaemon } from "./harness.ts";
+import { FIRST_TAR, makeImage } from "./images/image.ts";
 
 /**
  * Every step of every multi-step operation, broken once by an error and once by the death of the process. Afterwards the machine must be
@@ -31,6 +33,8 @@ const OPERATIONS: Operation[] = [
     process: "daemon",
     perform: importImage,
   },
+  { what: "images loaded, saved and removed", steps: /^images\.(load|save)\./, process: "daemon", perform: loadAndSave },
+  { what: "a build", steps: /^layers\.staged\./, process: "daemon", perform: buildImage },
   { what: "a container, in the keeper", steps: /^(keeper\.(start|exit|forget)|runtime)\./, process: "keeper", perform: runContainer },
   { what: "an exec, in the keeper", steps: /^keeper\.exec\./, process: "keeper", perform: runExec },
 ];
@@ -151,6 +155,32 @@ async function runExec(armed: TestDaemon): Promise<void> {
 async function importImage(armed: TestDaemon): Promise<void> {
   await attempt(armed, "POST", "/images/create?fromSrc=-&repo=imported", archive);
   await attempt(armed, "DELETE", "/images/imported?force=1");
+}
+
+/** Docker's archives of today and of old. */
+async function loadAndSave(armed: TestDaemon): Promise<void> {
+  const { config } = makeImage([FIRST_TAR]);
+  const id = "1".repeat(64);
+  const today = [
+    { name: "config", content: config.bytes },
+    { name: "layer", content: FIRST_TAR },
+    { name: "manifest.json", content: JSON.stringify([{ Config: "config", RepoTags: ["loaded:1"], Layers: ["layer"] }]) },
+  ];
+  const old = [
+    { name: `${id}/json`, content: JSON.stringify({ id, os: "linux" }) },
+    { name: `${id}/layer.tar`, content: archive },
+    { name: "repositories", content: JSON.stringify({ loaded: { 2: id } }) },
+  ];
+  for (const entries of [today, old]) await attempt(armed, "POST", "/images/load", tar(...entries));
+  for (const tag of ["1", "2"]) {
+    await attempt(armed, "GET", `/images/loaded:${tag}/get`);
+    await attempt(armed, "DELETE", `/images/loaded:${tag}?force=1`);
+  }
+}
+
+async function buildImage(armed: TestDaemon): Promise<void> {
+  await attempt(armed, "POST", "/build?t=built", tar({ name: "Dockerfile", content: "FROM busybox\nRUN echo x > /x\n" }));
+  await attempt(armed, "DELETE", "/images/built?force=1");
 }
 
 async function makeArchive(): Promise<Buffer> {

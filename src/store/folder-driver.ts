@@ -198,7 +198,7 @@ class FolderDriver implements LayerDriver {
   }
 
   async pack(chainId: string, target: string, options: { gzip?: boolean } = {}, signal?: AbortSignal): Promise<PackedLayer> {
-    const { folder, diffId } = this.#table.get(chainId);
+    const { folder, diffId, tarBytes } = this.#table.get(chainId);
     const recipe = recipeIn(path.join(paths.layers(this.#roots), folder));
     const payload: PackRequest = {
       folder: this.#diffOf(folder),
@@ -212,11 +212,12 @@ class FolderDriver implements LayerDriver {
     // What packLayer of the same build gives back.
     const packed = (await this.#children.run({ kind: "pack", payload, what, heavy: true }, signal)) as PackResult;
     if (packed.diffId !== diffId) {
-      throw new EngineError(
-        "system",
-        `${what}: the store holds other content than when it was made (it packs to ${packed.diffId}, not to ${diffId}): ` +
-          "remove the images that have this layer, and pull or build them again",
-      );
+      // Those that were unpacked before there were recipes come back only if their tar had the form that we write.
+      const isOfOld = tarBytes === undefined && payload.recipe === undefined;
+      const why = isOfOld
+        ? "an earlier version unpacked it and kept nothing to make its tar of again"
+        : `the store holds other content than when it was made (it packs to ${packed.diffId}, not to ${diffId})`;
+      throw new EngineError("system", `${what}: ${why}: remove the images that have this layer, and pull, load or build them again`);
     }
     return { digest: packed.digest, sizeBytes: packed.sizeBytes };
   }
