@@ -125,10 +125,22 @@ async function openDaemon(config: DaemonConfig, log: Log): Promise<AsyncDisposab
     events,
   });
   const builds = opened.use(
-    await openBuilds({ database, roots, log, layers, children, images, containers, serverVersion: SERVER_VERSION }),
+    await openBuilds({
+      database,
+      roots,
+      log,
+      layers,
+      children,
+      images,
+      containers,
+      events,
+      serverVersion: SERVER_VERSION,
+      cachePolicy: config.buildCache,
+    }),
   );
   const system = openSystem({
     settings,
+    buildCache: () => builds.listCache(),
     registries: config.registries,
     labels: config.labels,
     debug: config.debug,

@@ -77,4 +77,11 @@ export const MIGRATIONS: readonly string[] = [
     UNIQUE (diff_id, digest, repository)
   ) STRICT;
   `,
+  `
+  CREATE TABLE step_uses (                -- how cached steps of builds are used: engine/build/cache/step-uses.ts
+    image        TEXT PRIMARY KEY REFERENCES images(id) ON DELETE CASCADE,
+    last_used_ns TEXT NOT NULL,
+    uses         INTEGER NOT NULL
+  ) STRICT;
+  `,
 ];

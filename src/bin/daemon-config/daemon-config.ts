@@ -5,10 +5,12 @@ import { EngineError, messageOf } from "../../base/errors.ts";
 import type { LogLevel } from "../../base/log.ts";
 import { VERSION } from "../../base/version.ts";
 import { type LogConfig, checkLogConfig } from "../../engine/logs/log-options.ts";
+import type { CachePolicy } from "../../engine/build/cache/policy.ts";
 import type { RuntimeChoice } from "../../keeper/keeper.ts";
 import { driverNamed, type DriverName } from "../../store/storage-driver.ts";
 import type { Roots } from "../../store/roots.ts";
 import { checkConfigFile, failure, isObject, readConfigFile } from "./config-file.ts";
+import { readCachePolicy } from "./build-cache.ts";
 import { type ContainerDefaults, readContainerDefaults } from "./container-defaults.ts";
 import { DAEMON_FLAGS, FILE_ONLY_KEYS, helpText, PROGRAM_FLAGS } from "./daemon-flags.ts";
 import { type FlagValues, parseFlags } from "./flag-grammar.ts";
@@ -54,6 +56,7 @@ export interface DaemonConfig {
   defaultRuntime: string | undefined;
   containers: ContainerDefaults;
   logs: LogConfig;
+  buildCache: CachePolicy;
 }
 
 /** What the command line asks for: to run, or to print something and exit. */
@@ -132,6 +135,7 @@ async function readSettings(settings: Settings): Promise<DaemonConfig> {
     defaultRuntime: settings.text("default-runtime") || undefined,
     containers: await readContainerDefaults(settings),
     logs,
+    buildCache: readCachePolicy(settings.object("builder")),
   };
 }
 
@@ -220,7 +224,7 @@ function notesOf(settings: Settings): string[] {
     ...DAEMON_FLAGS.flatMap((flag) =>
       "without" in flag && settings.has(flag.name) ? [`${flag.name} has no effect: ${flag.without}`] : [],
     ),
-    ...[...FILE_ONLY_KEYS].flatMap(([key, why]) => (settings.hasKey(key) ? [`${key} has no effect: ${why}`] : [])),
+    ...[...FILE_ONLY_KEYS].flatMap(([key, why]) => (why !== undefined && settings.hasKey(key) ? [`${key} has no effect: ${why}`] : [])),
   ];
 }
 

@@ -186,9 +186,9 @@ export const PROGRAM_FLAGS: readonly Flag[] = [
   { name: "validate", kind: "boolean" },
 ];
 
-/** Keys that only the config file of dockerd has. */
-export const FILE_ONLY_KEYS: ReadonlyMap<string, string> = new Map([
-  ["builder", "the builder has no settings yet"],
+/** Keys that only the config file of dockerd has, and why they change nothing, if they do not. */
+export const FILE_ONLY_KEYS: ReadonlyMap<string, string | undefined> = new Map([
+  ["builder", undefined],
   ["default-init", "see --init-path"],
   ["deprecated-key-path", "the daemon has no key"],
   ["resolv-conf", "the host's resolver is found by itself"],

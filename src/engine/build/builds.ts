@@ -1,5 +1,7 @@
 import type { BuildStep } from "../../api/build-request.ts";
 import type { RegistryAuth } from "../images/images.ts";
+import type { PruneRequest, PruneResult } from "./cache/build-cache.ts";
+import type { CacheRecord } from "./cache/choose.ts";
 import type { BuildContext } from "./context/open-context.ts";
 import type { Platform } from "../images/platform.ts";
 
@@ -20,11 +22,19 @@ import type { Platform } from "../images/platform.ts";
 export interface Builds {
   /** Resolves when the image is there and durable. What fails before the first line of output is an ordinary error. */
   build(request: BuildRequest, output: BuildOutput, signal: AbortSignal): Promise<void>;
+  /** Ends a build that a client gave this id; none: nothing to do. */
+  cancel(id: string): void;
+
+  /** What is in the build cache (cache/build-cache.ts). */
+  listCache(): Promise<CacheRecord[]>;
+  pruneCache(request: PruneRequest, signal?: AbortSignal): Promise<PruneResult>;
 
   [Symbol.asyncDispose](): Promise<void>;
 }
 
 export interface BuildRequest {
+  /** By which it may be cancelled. */
+  id: string | undefined;
   context: BuildContext;
   /** Path of the Dockerfile within the context. */
   dockerfile: string;

@@ -24,6 +24,7 @@ export async function addImage(
   failpoint("images.add.blobs");
   const known = engine.store.record(id);
   const record: ImageRecord = {
+    ...known,
     id,
     config,
     manifests: [...new Set([...(known?.manifests ?? []), ...manifests])],

@@ -23,6 +23,8 @@ export interface ImageRecord {
   lastTaggedNs: string;
   /** Made by a step of a build: what the step does to its parent, as a digest. The same step on the same parent finds it again. */
   stepKey?: string | undefined;
+  /** A build came to it, so it is more than a step of the cache. */
+  isResult?: boolean | undefined;
 }
 
 export class ImageStore {
@@ -167,10 +169,17 @@ export class ImageStore {
   }
 }
 
+/** Of lists that nobody changes: records' are asked for again and again. */
+const knownChains = new WeakMap<readonly string[], string[]>();
+
 /** The chainID of each layer, lowest first. */
-export function chainIdsOf(diffIds: string[]): string[] {
+export function chainIdsOf(diffIds: readonly string[]): string[] {
+  const known = knownChains.get(diffIds);
+  if (known?.length === diffIds.length) return known;
   let chainId: string | undefined;
-  return diffIds.map((diffId) => (chainId = chainIdOf(chainId, diffId)));
+  const chainIds = diffIds.map((diffId) => (chainId = chainIdOf(chainId, diffId)));
+  knownChains.set(diffIds, chainIds);
+  return chainIds;
 }
 
 /** Of a layer on top of another (image-spec, "Layer ChainID"). */

@@ -4,6 +4,7 @@ import type { RemoteDescription } from "./inspect-remote.ts";
 import type { ListOptions } from "./list.ts";
 import type { Platform } from "./platform.ts";
 import type { RemovedItem } from "./remove.ts";
+import type { StepUse } from "./step-images.ts";
 import type { SearchRequest, SearchResult } from "./search.ts";
 
 /**
@@ -68,6 +69,12 @@ export interface Images {
   addChild(child: ChildImage): Promise<Image>;
   /** The newest image that a step with this key made. */
   findStep(key: string): Image | undefined;
+  /** Images that steps of builds made, the oldest first; the build cache decides by them what may go. */
+  steps(): StepUse[];
+  /** Removes step images as far as nothing needs them by then; answers which, and how many bytes of layers went with them. */
+  removeSteps(ids: ReadonlySet<string>): Promise<{ ids: string[]; bytes: number }>;
+  /** What a build came to is more than cache, also without a name. Durable when it resolves. */
+  markResult(id: string): Promise<void>;
   /** Holds layers and blobs that an operation under way counts on, although no image names them (yet); until it is disposed. */
   pin(): Pin;
 

@@ -28,6 +28,7 @@ import { removeImage } from "./remove.ts";
 import { loadImages } from "./load.ts";
 import { saveImages } from "./save.ts";
 import { searchImages } from "./search.ts";
+import { listSteps, markResult, removeSteps } from "./step-images.ts";
 import { tagImage } from "./tag.ts";
 import { openTurns, type Turns } from "./turns.ts";
 
@@ -158,6 +159,9 @@ export function openImages(options: ImagesOptions): Images {
       const record = store.byStepKey(key);
       return record && store.image(record);
     },
+    steps: () => listSteps(engine),
+    removeSteps: (ids) => removeSteps(engine, ids),
+    markResult: (id) => markResult(engine, id),
     pin: () => engine.pin(),
     prune: (filters, signal) => pruneImages(engine, filters, signal),
     remove: (nameOrId, removeOptions) => removeImage(engine, nameOrId, removeOptions),

@@ -3,16 +3,15 @@ import { EngineError, messageOf } from "../../base/errors.ts";
 import type { BuildRequest, Builds } from "../../engine/build/builds.ts";
 import type { BuildContext } from "../../engine/build/context/open-context.ts";
 import { parsePlatform } from "../../engine/images/platform.ts";
-import { type Answer, type Call, type Route } from "../call.ts";
+import { type Answer, type Call, json, type Route } from "../call.ts";
 import { BuildAnswer } from "../build-answer.ts";
 import { readBuildAuth } from "../registry-auth.ts";
-import { notYet } from "./missing.ts";
 
 export function buildRoutes(builds: Builds): Route[] {
   return [
     { method: "POST", path: "/build", operation: "ImageBuild", handle: (call) => build(builds, call) },
-    notYet("POST", "/build/prune", "BuildPrune"),
-    notYet("POST", "/build/cancel", "BuildCancel"),
+    { method: "POST", path: "/build/prune", operation: "BuildPrune", handle: (call) => prune(builds, call) },
+    { method: "POST", path: "/build/cancel", operation: "BuildCancel", handle: (call) => cancel(builds, call) },
   ];
 }
 
@@ -34,11 +33,48 @@ async function build(builds: Builds, call: Call): Promise<Answer> {
   };
 }
 
+async function prune(builds: Builds, { query, version, signal }: Call): Promise<Answer> {
+  const bytes = (name: string): number => {
+    const text = query.text(name) ?? "0";
+    if (!/^[+-]?\d+$/.test(text))
+      throw new EngineError(
+        "invalid",
+        `${name} is in bytes and expects an integer, got ${text}: strconv.ParseInt: parsing ${JSON.stringify(text)}: invalid syntax`,
+      );
+    return Math.max(Number(text), 0);
+  };
+  const isNew = version >= 1048;
+  const request = {
+    all: query.flag("all"),
+    filters: query.filters(),
+    // keep-storage is the name that it had before.
+    reservedBytes: (isNew ? bytes("reserved-space") : 0) || bytes("keep-storage"),
+    maxUsedBytes: isNew ? bytes("max-used-space") : 0,
+    minFreeBytes: isNew ? bytes("min-free-space") : 0,
+  };
+  try {
+    const { deleted, reclaimedBytes } = await builds.pruneCache(request, signal);
+    return json({ CachesDeleted: deleted.length === 0 ? null : deleted, SpaceReclaimed: reclaimedBytes });
+  } catch (error) {
+    const kind = error instanceof EngineError ? error.kind : "system";
+    throw new EngineError(kind, `failed to prune build cache: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+/** As Docker's: a build that is not (or no longer) there is no error. */
+function cancel(builds: Builds, { query }: Call): Answer {
+  const id = query.text("id");
+  if (id === undefined) throw new EngineError("invalid", "build ID not provided");
+  builds.cancel(id);
+  return { kind: "empty", status: 200 };
+}
+
 /** The query of `POST /build`, as moby's decodes it (api/server/router/build). */
 function buildRequest({ query, headers, version }: Call, context: BuildContext): BuildRequest {
   const platform = query.text("platform");
   const remove = query.text("rm");
   return {
+    id: query.text("buildid"),
     context,
     dockerfile: query.text("dockerfile") ?? "Dockerfile",
     tags: query.all("t"),

@@ -101,6 +101,7 @@ export async function buildClassic(engine: BuildEngine, request: BuildRequest, o
   }
   await build.committer.done();
   if (last.imageId === "") throw new EngineError("system", "No image was generated. Is your Dockerfile empty?");
+  await engine.images.markResult(last.imageId);
   const unused = args.unused();
   if (unused.length > 0 && !request.quiet) output.text(`[Warning] One or more build-args [${unused.join(" ")}] were not consumed\n`);
   if (!request.quiet) {

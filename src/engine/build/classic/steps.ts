@@ -53,6 +53,7 @@ export async function cachedStep(
     const known = looksUp ? build.engine.images.findStep(key) : undefined;
     if (known !== undefined) {
       text.useCache();
+      build.engine.cache.noteUse(known.id);
       build.pin.hold(known.id);
       for (const chainId of chainIdsOf(known.config.rootfs.diff_ids)) build.pin.hold(chainId);
       const files = sourceVertex(build.engine.layers, known.chainId);

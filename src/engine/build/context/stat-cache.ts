@@ -1,4 +1,4 @@
-import { readFileSync, renameSync, writeFileSync, type BigIntStats } from "node:fs";
+import { existsSync, readFileSync, renameSync, utimesSync, writeFileSync, type BigIntStats } from "node:fs";
 
 /**
  * Sums of files by what the kernel says of them: inode, size, and the times of the last change of content and of anything. The last one moves
@@ -31,13 +31,19 @@ export function openStatCache(file: string): StatCache {
       hasChanged = true;
     },
     save() {
-      if (!hasChanged) return;
+      // When it was used last.
+      if (!hasChanged) return touch(file);
       // What this build did not look at stays known: another may.
       for (const [path, entry] of known) if (!next.has(path) && next.size < MAX_ENTRIES) next.set(path, entry);
       writeFileSync(`${file}.new`, JSON.stringify([...next]), { mode: 0o600 });
       renameSync(`${file}.new`, file);
     },
   };
+}
+
+function touch(file: string): void {
+  const now = new Date();
+  if (existsSync(file)) utimesSync(file, now, now);
 }
 
 function factsOf({ ino, size, mtimeNs, ctimeNs, mode, dev }: BigIntStats): string {
