@@ -175,9 +175,7 @@ test("flags of dockerd that mean nothing here are accepted, and said so", async 
     "ip6tables has no effect: the firewall is nftables, in a table of its own",
     "live-restore has no effect: containers always outlive the daemon",
   ]);
-  expect(
-    await notesOf("--config-file", file({ proxies: { "http-proxy": "http://p" }, builder: {}, features: { buildkit: true } })),
-  ).toHaveLength(3);
+  expect(await notesOf("--config-file", file({ proxies: { "http-proxy": "http://p" }, features: { buildkit: true } }))).toHaveLength(2);
   expect(await notesOf()).toEqual([]);
 });
 
@@ -242,4 +240,33 @@ test("--help, --version and --validate print and do no more", async () => {
   expect(await readDaemonConfig(["-v"])).toMatchObject({ kind: "print", text: expect.stringMatching(/^Tsubo version \d/) });
   expect(await readDaemonConfig(["--validate"])).toEqual({ kind: "print", text: "configuration OK\n" });
   expect(await refusal("--validate", "--log-level=loud")).toContain("invalid logging level");
+});
+
+test("the build cache's policy, as dockerd's config file has it", async () => {
+  const policyOf = async (builder: object): Promise<unknown> => {
+    const command = await readDaemonConfig(["--config-file", file({ builder })]);
+    return command.kind === "run" ? command.config.buildCache : undefined;
+  };
+  expect(await policyOf({})).toEqual({ isEnabled: true, reservedBytes: 0, maxUsedBytes: 0, minFreeBytes: 0, rules: undefined });
+  expect(await policyOf({ gc: { Enabled: false, defaultKeepStorage: "20GB", defaultMinFreeSpace: "1g" } })).toMatchObject({
+    isEnabled: false,
+    reservedBytes: 20 * 1024 ** 3,
+    minFreeBytes: 1024 ** 3,
+  });
+  const policy = [
+    { keepStorage: "10GB", filter: ["unused-for=48h", "type==source.local"] },
+    { maxUsedSpace: "1m", all: true },
+  ];
+  expect(await policyOf({ gc: { policy } })).toMatchObject({
+    rules: [
+      { reservedBytes: 10 * 1024 ** 3, keepForMs: 48 * 3_600_000, maxUsedBytes: 0 },
+      { maxUsedBytes: 1024 ** 2, keepForMs: 0 },
+    ],
+  });
+  expect(await refusal("--config-file", file({ builder: { gc: { defaultKeepStorage: "much" } } }))).toContain(
+    'builder.gc: defaultKeepStorage: a size such as "20GB" is wanted',
+  );
+  expect(await refusal("--config-file", file({ builder: { gc: { policy: [{ filter: ["colour=red"] }] } } }))).toContain(
+    "invalid filter 'colour'",
+  );
 });
