@@ -64,47 +64,30 @@ export const paths = {
   pty: (roots: Roots): string => path.join(roots.exec, "pty"),
 };
 
+const FOLDERS = [
+  paths.blobs,
+  paths.partialBlobs,
+  paths.packedLayers,
+  paths.layers,
+  paths.layersTrash,
+  paths.containers,
+  paths.volumes,
+  paths.builds,
+  paths.cacheMounts,
+  paths.statCaches,
+  paths.buildSecrets,
+  paths.runtime,
+  paths.netns,
+  paths.bundles,
+  paths.pty,
+];
+
 /** Makes every folder both roots need. The roots themselves are closed to other users (CVE-2021-41091). */
 export async function ensureRoots(roots: Roots): Promise<void> {
   for (const root of [roots.data, roots.exec]) {
     await mkdir(root, { recursive: true, mode: 0o711 });
     await chmod(root, 0o711);
   }
-  const {
-    blobs,
-    partialBlobs,
-    packedLayers,
-    layers,
-    layersTrash,
-    containers,
-    volumes,
-    builds,
-    cacheMounts,
-    statCaches,
-    buildSecrets,
-    runtime,
-    netns,
-    bundles,
-    pty,
-  } = paths;
-  for (const folder of [
-    blobs,
-    partialBlobs,
-    packedLayers,
-    layers,
-    layersTrash,
-    containers,
-    volumes,
-    builds,
-    cacheMounts,
-    statCaches,
-    buildSecrets,
-    runtime,
-    netns,
-    bundles,
-    pty,
-  ]) {
-    await mkdir(folder(roots), { recursive: true, mode: 0o700 });
-  }
+  for (const folder of FOLDERS) await mkdir(folder(roots), { recursive: true, mode: 0o700 });
   await mkdir(path.join(paths.scratch(roots), "diff"), { recursive: true, mode: 0o755 });
 }
