@@ -15,6 +15,7 @@ export function envStep(step: Step, { pairs }: syntax.EnvInstruction): Promise<S
   const expanded = expandPairs(step, pairs);
   const environment = [...(step.state.config.Env ?? [])];
   for (const [name, value] of expanded) {
+    if (name === "") throw new EngineError("invalid", `invalid environment variable: =${value}`);
     const at = environment.findIndex((entry) => entry.split("=", 1)[0] === name);
     if (at === -1) environment.push(`${name}=${value}`);
     else environment[at] = `${name}=${value}`;
@@ -56,7 +57,7 @@ export function exposeStep(step: Step, { ports }: syntax.ExposeInstruction): Pro
   const words = ports.flatMap((port) => expandWords(port, variableOf(step.state), step.escape));
   const exposed = { ...step.state.config.ExposedPorts };
   for (const port of exposedPorts(words)) exposed[port] = {};
-  return commented(step, `EXPOSE ${words.join(" ")}`, { ExposedPorts: exposed });
+  return commented(step, `EXPOSE ${words.join(" ")}`, Object.keys(exposed).length === 0 ? {} : { ExposedPorts: exposed });
 }
 
 export function volumeStep(step: Step, { paths }: syntax.VolumeInstruction): Promise<StageState> {

@@ -50,8 +50,9 @@ async function copyFrom(step: Step, instruction: CopyInstruction | AddInstructio
   const { state } = step;
   const command = instruction.kind.toUpperCase();
   const destination = expandOne(step, instruction.destination);
-  const chown = instruction.chown === undefined ? undefined : expandOne(step, instruction.chown);
-  const chmod = instruction.chmod === undefined ? undefined : expandOne(step, instruction.chmod);
+  const expanded = (flag: string | undefined): string | undefined => (flag === undefined ? flag : expandOne(step, flag) || undefined);
+  const chown = expanded(instruction.chown);
+  const chmod = expanded(instruction.chmod);
   const mode = chmod === undefined ? undefined : parseModeChange(chmod);
   const { copies, sums } = await findSources(step, instruction, source);
 
