@@ -6,6 +6,7 @@ import type { Networks } from "../engine/networks/networks.ts";
 import type { System } from "../engine/system/system.ts";
 import type { Route } from "./call.ts";
 import { buildRoutes } from "./routes/build.ts";
+import { containerFileRoutes } from "./routes/container-files.ts";
 import { containerRoutes } from "./routes/containers.ts";
 import { eventRoutes } from "./routes/events.ts";
 import { execRoutes } from "./routes/exec.ts";
@@ -32,6 +33,7 @@ export function makeRoutes(engine: Engine): Route[] {
     ...systemRoutes(engine.system),
     ...eventRoutes(engine.events),
     ...containerRoutes(engine.containers),
+    ...containerFileRoutes(engine.containers),
     ...execRoutes(engine.containers),
     ...imageRoutes(engine.images),
     ...buildRoutes(engine.builds),

@@ -12,6 +12,7 @@ export async function diskProblems(inputs: DoctorInputs, findings: Findings): Pr
   await checkRunFolders(inputs, findings);
   await checkLayers(inputs, findings);
   await checkImages(inputs, findings);
+  await checkPackedLayers(inputs, findings);
 }
 
 async function checkContainerFolders(inputs: DoctorInputs, findings: Findings): Promise<void> {
@@ -79,6 +80,22 @@ async function checkLayers(inputs: DoctorInputs, findings: Findings): Promise<vo
     findings.report({
       kind: "file",
       what: path.join(paths.layers(roots), folder),
+      detail: "no layer has it",
+      wayOut: "restart the daemon: start-up removes it",
+    });
+  }
+}
+
+/** Compressed layers go with the layers that they are of. */
+async function checkPackedLayers({ roots, database }: DoctorInputs, findings: Findings): Promise<void> {
+  const names = await namesIn(paths.packedLayers(roots));
+  findings.count("compressed layers", names.length);
+  const layers = database.sql.prepare("SELECT diff_id FROM layers").all();
+  const diffIds = new Set(layers.map((row) => String(row["diff_id"]).replace(/^sha256:/, "")));
+  for (const name of names.filter((one) => !diffIds.has(one.split(".", 1)[0] ?? ""))) {
+    findings.report({
+      kind: "file",
+      what: path.join(paths.packedLayers(roots), name),
       detail: "no layer has it",
       wayOut: "restart the daemon: start-up removes it",
     });
