@@ -27,6 +27,9 @@ serveJobs({
     const { unpackLayer } = await import("../store/unpack/unpack-layer.ts");
     return unpackLayer(payload as UnpackRequest, progress, signal);
   },
+  prepare: async (kind) => {
+    if (kind === "pack") await import("../store/pack/pack-job.ts");
+  },
   pack: async (payload, _progress, signal) => {
     const { packLayer } = await import("../store/pack/pack-job.ts");
     return packLayer(payload as PackRequest, signal);

@@ -40,7 +40,7 @@ export class StagedFolder implements StagedLayer {
   #content: LayerContent | undefined;
   /** Folders that the archive did not bring but has files in. */
   #implied: string[] = [];
-  #mounted: { at: string; end: () => Promise<void> } | undefined;
+  #mounted: { at: string; end: () => Promise<void>; ready: Disposable } | undefined;
 
   constructor(home: string, below: string[], place: StagingPlace) {
     this.home = home;
@@ -107,7 +107,8 @@ export class StagedFolder implements StagedLayer {
     if (further.length > 0) makeMountPlaces(this.#places, this.below, further);
     const above = further.length > 0 ? [this.#places] : [];
     const end = await this.#place.mount({ upper: this.folder, work: this.#work, below: this.below, above }, target, mountPoints);
-    this.#mounted = { at: target, end };
+    // What runs in it may take long, and is followed by a hash that takes a millisecond.
+    this.#mounted = { at: target, end, ready: this.#place.children.keepReady("pack") };
     this.#content = undefined;
   }
 
@@ -115,6 +116,7 @@ export class StagedFolder implements StagedLayer {
   async unmount(): Promise<void> {
     if (this.#mounted === undefined) return;
     await this.#mounted.end();
+    this.#mounted.ready[Symbol.dispose]();
     this.#mounted = undefined;
     failpoint("layers.staged.unmounted");
     await Promise.all([this.#work, this.#places].map((folder) => rm(folder, { recursive: true, force: true })));

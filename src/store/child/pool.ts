@@ -15,6 +15,8 @@ export interface ChildPool {
   run: (job: Job, signal?: AbortSignal) => Promise<unknown>;
   /** Starts the children now, so that they are there when work comes. */
   warm: () => void;
+  /** Has one child there, with what a kind of job needs, until it is disposed: for short work that comes after a long wait. */
+  keepReady: (kind: string) => Disposable;
   [Symbol.asyncDispose]: () => Promise<void>;
 }
 
@@ -57,6 +59,7 @@ export function openChildPool(options: { command: string[]; log: Log }): ChildPo
   /** Heavy jobs that found every child busy. */
   const waiting = new Set<{ start: (child: Child) => void; reject: (error: Error) => void }>();
   let lastJob = 0;
+  let holds = 0;
   let closed = false;
 
   const isHeavy = (child: Child): boolean => [...child.jobs.values()].some((running) => running.job.heavy);
@@ -120,7 +123,10 @@ export function openChildPool(options: { command: string[]; log: Log }): ChildPo
   const restWhenIdle = (child: Child): void => {
     clearTimeout(child.idleTimer);
     if (child.jobs.size > 0) return;
-    child.idleTimer = setTimeout(() => dismiss(child), IDLE_MS).unref();
+    child.idleTimer = setTimeout(() => {
+      if (holds > 0 && children.size === 1) restWhenIdle(child);
+      else dismiss(child);
+    }, IDLE_MS).unref();
   };
 
   const dismiss = (child: Child): void => {
@@ -172,6 +178,18 @@ export function openChildPool(options: { command: string[]; log: Log }): ChildPo
       signal?.addEventListener("abort", cancel);
       return promise.finally(() => signal?.removeEventListener("abort", cancel));
     },
+    keepReady(kind) {
+      holds += 1;
+      let isHeld = true;
+      if (!closed)
+        runOn(childFor(LIGHT_JOB) ?? startChild(), { ...LIGHT_JOB, kind: "prepare", payload: kind }, undefined).catch(() => undefined);
+      return {
+        [Symbol.dispose]() {
+          if (isHeld) holds -= 1;
+          isHeld = false;
+        },
+      };
+    },
     warm() {
       if (closed) return;
       while (children.size < MAX_CHILDREN) startChild();
@@ -191,6 +209,7 @@ export function openChildPool(options: { command: string[]; log: Log }): ChildPo
 }
 
 const HEAVY_JOB: Job = { kind: "", payload: null, what: "", heavy: true };
+const LIGHT_JOB: Job = { ...HEAVY_JOB, what: "getting ready", heavy: false };
 
 /** Nothing of the daemon's environment but what Node and a proxy need. */
 function childEnvironment(): Record<string, string> {
