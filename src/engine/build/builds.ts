@@ -54,6 +54,8 @@ export interface BuildRequest {
   check: boolean;
   /** Ask the registry for a newer base image in any case. */
   pull: boolean;
+  /** One layer in place of those above the base. */
+  squash: boolean;
   /** When to say that intermediate containers were removed: never, after steps that went well, or always. */
   removal: "never" | "onSuccess" | "always";
   /** Only the image's id. */

@@ -6,8 +6,8 @@ import { familiarReference, fullReference, parseReference } from "./reference.ts
 
 export interface ChildImage {
   configBytes: Buffer;
-  /** The image it was made from. */
-  parent: string;
+  /** The image it was made from; undefined for one that stands alone. */
+  parent: string | undefined;
   /** The uppermost layer, which is not committed yet; undefined when it has none of its own. */
   layer: FinishedLayer | undefined;
   /** Full form. */

@@ -12,7 +12,7 @@ import type { ImageEngine } from "./open-images.ts";
  */
 export async function addImage(
   engine: ImageEngine,
-  image: { configBytes: Buffer; manifests: Buffer[]; references: string[]; isTagged: boolean; parent?: string },
+  image: { configBytes: Buffer; manifests: Buffer[]; references: string[]; isTagged: boolean; parent?: string | undefined },
 ): Promise<ImageRecord> {
   const config = parseImageConfig(image.configBytes);
   const missing = chainIdsOf(config.rootfs.diff_ids).find((chainId) => !engine.layers.has(chainId));

@@ -59,7 +59,7 @@ export function childImageJson(parent: ParentFacts, child: ChildFacts): { bytes:
     rootfs: { type: "layers", ...(diffIds.length === 0 ? {} : { diff_ids: diffIds }) },
     ...(parent.variant === undefined || parent.variant === "" ? {} : { variant: parent.variant }),
   };
-  return { bytes: Buffer.from(escapeHtml(encodeJson(members))), history };
+  return { bytes: encodeConfig(members), history };
 }
 
 /** As Go's struct has them. */
@@ -68,7 +68,11 @@ function inOrder({ created, author, created_by: createdBy, comment, empty_layer:
   return Object.fromEntries(members.filter(([, value]) => value !== undefined && value !== "" && value !== false));
 }
 
-/** As Go's encoder does unless told otherwise. */
+/** As Go's encoder writes it. */
+export function encodeConfig(members: Record<string, unknown>): Buffer {
+  return Buffer.from(escapeHtml(encodeJson(members)));
+}
+
 function escapeHtml(json: string): string {
   return json.replaceAll(/[<>&\u2028\u2029]/g, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }

@@ -93,6 +93,7 @@ function buildRequest({ query, headers, version }: Call, context: BuildContext):
     ),
     check: query.flag(buildParameters.check),
     pull: query.flag("pull"),
+    squash: query.flag("squash"),
     removal: query.flag("forcerm") ? "always" : remove === undefined || remove === "" || query.flag("rm") ? "onSuccess" : "never",
     quiet: query.flag("q"),
     platform: platform === undefined || version < 1032 ? undefined : parsePlatform(platform),

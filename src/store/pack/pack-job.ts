@@ -4,7 +4,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { EngineError, codeOf, messageOf } from "../../base/errors.ts";
 import * as at from "../../kernel/openat.ts";
 import { openOutput } from "./output.ts";
-import { packTree, type PackCounts, type PackOptions } from "./pack-tree.ts";
+import { packChanges, packTree, type PackCounts, type PackOptions } from "./pack-tree.ts";
 import { replayRecipe } from "./recipe.ts";
 import { openRoot } from "./walk.ts";
 
@@ -14,6 +14,8 @@ export interface PackRequest {
   options: PackOptions;
   /** The tar that the folder came out of (recipe.ts), if it did. */
   recipe?: string | undefined;
+  /** Only what is different from the tree in this folder. */
+  since?: string | undefined;
   /** A file to write the tar to; without one it is only hashed. */
   target?: string | undefined;
   gzip?: boolean | undefined;
@@ -33,15 +35,17 @@ export interface PackResult {
 const TURN_MS = 10;
 
 export async function packLayer(request: PackRequest, signal: AbortSignal): Promise<PackResult> {
-  const { folder, options, recipe, target, gzip = false } = request;
+  const { folder, options, recipe, since, target, gzip = false } = request;
   const root = openRoot(folder);
+  const before = since === undefined ? undefined : openRoot(since);
   const output = target === undefined ? undefined : openOutput(target, gzip);
   try {
     const hash = createHash("sha256");
     const counts: PackCounts = { bytes: 0 };
     let tarBytes = 0;
     let turnBegan = performance.now();
-    for (const piece of recipe === undefined ? packTree(root, options, counts) : replayRecipe(recipe, root)) {
+    const pieces = before === undefined ? packTree(root, options, counts) : packChanges(root, before, counts);
+    for (const piece of recipe === undefined ? pieces : replayRecipe(recipe, root)) {
       hash.update(piece);
       tarBytes += piece.length;
       await output?.write(piece);
@@ -62,5 +66,6 @@ export async function packLayer(request: PackRequest, signal: AbortSignal): Prom
   } finally {
     output?.close();
     at.close(root);
+    if (before !== undefined) at.close(before);
   }
 }

@@ -5,6 +5,7 @@ import * as at from "../../kernel/openat.ts";
 import { OPAQUE_ATTRIBUTE, OPAQUE_VALUE } from "../unpack/overlay-marks.ts";
 import { PieceBuffer } from "./piece-buffer.ts";
 import { END_BYTES, packHeader, paddingAfter, type PackedHeader } from "./tar-headers.ts";
+import { changesBetween, type TreeChange } from "./tree-changes.ts";
 import { CAPABILITY, isWhiteout, namesIn, openFileAt, openFolderAt, pathOf, statusAt } from "./walk.ts";
 
 /**
@@ -30,6 +31,41 @@ export function* packTree(root: number, options: PackOptions, counts: PackCounts
   yield* packFolder(root, "", { options, counts, output, seen: new Map() });
   yield* output.zeros(END_BYTES);
   yield* output.rest();
+}
+
+/**
+ * The same of what is different from the tree `since`: with `.wh.` entries for what is gone. In the order of whole paths, which is another
+ * one, as in moby's ExportChanges; only the time of `.wh.` entries is not that of the packing.
+ */
+export function* packChanges(root: number, since: number, counts: PackCounts): Generator<Buffer> {
+  const output = new PieceBuffer();
+  const changes: TreeChange[] = [];
+  for (const change of changesBetween(since, root)) {
+    if (change === undefined) yield NOTHING;
+    else changes.push(change);
+  }
+  const packing: Packing = { options: { isUpper: false }, counts, output, seen: new Map() };
+  for (const change of changes.toSorted((a, b) => (a.path < b.path ? -1 : 1))) yield* packChange(root, change, packing);
+  yield* output.zeros(END_BYTES);
+  yield* output.rest();
+}
+
+const NOTHING = Buffer.alloc(0);
+
+function* packChange(root: number, { path, isDeleted }: TreeChange, packing: Packing): Generator<Buffer> {
+  const slash = path.lastIndexOf("/") + 1;
+  const [prefix, leaf] = [path.slice(0, slash), path.slice(slash)];
+  if (isDeleted) return yield* packing.output.bytes(packHeader({ ...EMPTY_FILE, name: `${prefix}.wh.${leaf}` }));
+  const folder = at.openInRoot(root, prefix, at.O_RDONLY | at.O_DIRECTORY | at.O_NOFOLLOW);
+  try {
+    const status = statusAt(folder, leaf);
+    if (status?.isDirectory() !== true) return status === undefined ? undefined : yield* packLeaf(folder, leaf, prefix, status, packing);
+    const place = `/proc/self/fd/${folder}/${leaf}`;
+    const header = { ...headerOf(`${path}/`, status, "5"), attributes: keptOf(attributesOf(place), place, packing.options) };
+    yield* packing.output.bytes(packHeader(header));
+  } finally {
+    at.close(folder);
+  }
 }
 
 interface Packing {

@@ -16,6 +16,7 @@ import { BuildArgs } from "./build-args.ts";
 import { findMistakes, tellMistakes } from "./check.ts";
 import { Committer } from "./committer.ts";
 import { KeptOutput } from "./kept-output.ts";
+import { squash } from "./squash.ts";
 import { planStages, type PlannedStage } from "./plan.ts";
 import { platformArgs } from "./platform-args.ts";
 import type { StageState } from "./stage-state.ts";
@@ -101,18 +102,20 @@ export async function buildClassic(engine: BuildEngine, request: BuildRequest, o
   }
   await build.committer.done();
   if (last.imageId === "") throw new EngineError("system", "No image was generated. Is your Dockerfile empty?");
-  await engine.images.markResult(last.imageId);
+  if (request.squash && !request.quiet) output.imageId(last.imageId);
+  const imageId = request.squash ? await squash(run, last.imageId, last.baseId) : last.imageId;
+  await engine.images.markResult(imageId);
   const unused = args.unused();
   if (unused.length > 0 && !request.quiet) output.text(`[Warning] One or more build-args [${unused.join(" ")}] were not consumed\n`);
   if (!request.quiet) {
-    output.imageId(last.imageId);
-    output.text(`Successfully built ${shortId(last.imageId)}\n`);
+    output.imageId(imageId);
+    output.text(`Successfully built ${shortId(imageId)}\n`);
   }
   for (const name of names) {
-    await engine.images.tag(last.imageId, familiarReference({ ...name, tag: undefined }), name.tag ?? "latest");
+    await engine.images.tag(imageId, familiarReference({ ...name, tag: undefined }), name.tag ?? "latest");
     if (!request.quiet) output.text(`Successfully tagged ${familiarReference(name)}\n`);
   }
-  if (request.quiet) output.text(`${last.imageId}\n`);
+  if (request.quiet) output.text(`${imageId}\n`);
 }
 
 /** Runs the ARGs before the first FROM, then all stages side by side; the state of the last. */

@@ -6,6 +6,8 @@ import type { StageArgs } from "./build-args.ts";
 export interface StageState {
   /** Empty for `FROM scratch`. */
   imageId: string;
+  /** What its FROM names. */
+  baseId: string;
   config: ContainerDefaults;
   author: string;
   os: string;

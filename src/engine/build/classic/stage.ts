@@ -60,6 +60,7 @@ async function begin(build: ClassicBuild, { stage }: PlannedStage, text: StepTex
   if (name === "") throw new EngineError("invalid", `base name (${from.image}) should not be blank`);
   const earlier = build.stages.findLast((other) => other.stage.index < stage.index && other.stage.name === name.toLowerCase());
   let state = earlier === undefined ? await stateOf(build, stage.from.platform, name, escape) : await inherit(build, earlier);
+  state = { ...state, baseId: state.imageId };
   const triggers = state.config.OnBuild ?? [];
   if (triggers.length > 0) {
     state = { ...state, config: { ...state.config, OnBuild: null } };
@@ -80,7 +81,7 @@ async function stateOf(build: ClassicBuild, platformWord: string | undefined, na
   const word = platformWord === undefined ? "" : expandWord(platformWord, (key) => build.args.global(key), escape);
   const platform = word === "" ? build.request.platform : parsePlatform(word);
   const args = build.args.openStage();
-  const fresh = { author: "", isPastCache: false, cmdWasSet: false, args };
+  const fresh = { baseId: "", author: "", isPastCache: false, cmdWasSet: false, args };
   if (name === "scratch") {
     const { os, architecture, variant } = platform ?? hostPlatform();
     const empty = { imageId: "", history: [], diffIds: [], files: sourceVertex(build.engine.layers, undefined), chainId: undefined };
@@ -108,7 +109,9 @@ async function stateOf(build: ClassicBuild, platformWord: string | undefined, na
 async function stateOfTree(
   build: ClassicBuild,
   source: TreeSource,
-  fresh: Pick<StageState, "author" | "isPastCache" | "cmdWasSet" | "args" | "os" | "architecture"> & { variant?: string | undefined },
+  fresh: Pick<StageState, "author" | "baseId" | "isPastCache" | "cmdWasSet" | "args" | "os" | "architecture"> & {
+    variant?: string | undefined;
+  },
 ): Promise<StageState> {
   const { engine, run, solver, committer } = build;
   const request: SelectRequest = { source, paths: ["."], excludes: [], parents: false };
