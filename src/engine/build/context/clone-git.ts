@@ -60,6 +60,8 @@ function runGit(git: string, folder: string, { url, sshAgent }: CloneRequest, ar
     "-c",
     "advice.detachedHead=false",
   ];
+  // What is checked out has the modes that it has for everybody; the copying that this process does sets its own.
+  const umask = process.umask(0o022);
   const child = spawn(git, ["-C", folder, ...settings, ...args], {
     stdio: ["ignore", "pipe", "pipe"],
     signal,
@@ -73,6 +75,7 @@ function runGit(git: string, folder: string, { url, sshAgent }: CloneRequest, ar
       ...(sshAgent === undefined ? {} : { SSH_AUTH_SOCK: sshAgent }),
     },
   });
+  process.umask(umask);
   let [output, complaint] = ["", ""];
   child.stdout.on("data", (text: Buffer) => (output = (output + text.toString()).slice(0, MAX_COMPLAINT_CHARACTERS)));
   child.stderr.on("data", (text: Buffer) => (complaint = (complaint + text.toString()).slice(-MAX_COMPLAINT_CHARACTERS)));

@@ -17,6 +17,7 @@ export class FolderTree implements Tree {
   readonly #options: FolderTreeOptions;
   readonly #nodes = new Map<string, TreeNode | undefined>();
   readonly #stats = new Map<string, BigIntStats>();
+  readonly #sums = new Map<string, string>();
   /** The folder that was looked into last: the next path is most often in it, too. */
   #folder: { path: string; descriptor: number } | undefined;
 
@@ -48,7 +49,9 @@ export class FolderTree implements Tree {
     const cache = this.#options.statCache;
     const known = stats && cache?.get(real, stats);
     if (known !== undefined) return known;
-    const sum = this.#hash(node);
+    // Many symlinks may lead to one file.
+    const sum = this.#sums.get(real) ?? this.#hash(node);
+    this.#sums.set(real, sum);
     if (stats !== undefined) cache?.set(real, stats, sum);
     return sum;
   }
