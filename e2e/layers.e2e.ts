@@ -228,6 +228,18 @@ describe.each<DriverName>(["overlay2", "vfs"])("the driver %s", (name) => {
       await store.driver.unmountReadOnly(target);
     });
 
+    test("stays mounted when a daemon comes after another, and only that", async () => {
+      const leftover = path.join(paths.containerWritable(store.roots, "c"), "merged-0");
+      mkdirSync(leftover);
+      await place.tool(["mount", "--bind", store.target("tree"), leftover]);
+      store = await store.reopen();
+      expect(readFileSync(path.join(store.target("tree"), "etc/new"), "utf8")).toBe("new");
+      expect(readdirSync(leftover)).toEqual([]);
+      // It knows where it is, and does not mount it a second time.
+      await store.driver.mountWritable("c", base, store.target("tree"));
+      await expect(store.driver.mountWritable("c", base, store.target("look"))).rejects.toThrow("is mounted at");
+    });
+
     test.each(["mounted", "not mounted"])("is exported as one tree, %s", async (state) => {
       if (state === "not mounted") await store.driver.unmountWritable(store.target("tree"));
       await store.driver.packWritable("c", place.file("export.tar"));

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { chmod, chown, mkdir, open, readdir, rm, rmdir, stat } from "node:fs/promises";
+import { mkdir, readdir, rmdir } from "node:fs/promises";
 import { existsSync } from "node:fs";
 import path from "node:path";
 
@@ -14,14 +14,13 @@ import { Undo } from "../base/undo.ts";
 import { setTopDirectoryFlag, syncFileSystem } from "../kernel/file-attributes.ts";
 import type { ChildPool } from "./child/pool.ts";
 import type { Database } from "./database.ts";
+import { changesIn, makeLike, packFolder } from "./folder-work.ts";
 import { groupedCalls } from "./grouped-calls.ts";
 import { LayerTable } from "./layer-table.ts";
 import type { FinishedLayer, LayerChange, LayerContent, LayerDriver, LayerParent, PackedLayer, StagedLayer } from "./layers.ts";
 import { ensureMountPoints } from "./mount-points.ts";
 import { StagedFolder, recipeIn, type StagingPlace } from "./staged-folder.ts";
-import type { ChangesRequest } from "./pack/list-changes.ts";
-import type { PackRequest, PackResult } from "./pack/pack-job.ts";
-import type { PackOptions } from "./pack/pack-tree.ts";
+import type { PackRequest } from "./pack/pack-job.ts";
 import type { Mounting } from "./mounting.ts";
 import { paths, type Roots } from "./roots.ts";
 import { openTrash } from "./trash.ts";
@@ -91,10 +90,12 @@ class FolderDriver implements LayerDriver {
 
   /** Throws away what an earlier daemon left half done: mounts for building, and folders that no row names. */
   async sweep(): Promise<void> {
-    const layers = paths.layers(this.#roots);
+    const [layers, containers] = [paths.layers(this.#roots), paths.containers(this.#roots)];
     for (const { folder, target } of this.#mounting.found()) {
-      if (folder.startsWith(`${paths.containers(this.#roots)}/`)) this.#mounted.set(folder, target);
-      else if (folder.startsWith(`${layers}/`)) await this.#mounting.unmount(target);
+      const isContainers = folder.startsWith(`${containers}/`);
+      // One that lies there, too, is an export's.
+      if (isContainers && !target.startsWith(`${containers}/`)) this.#mounted.set(folder, target);
+      else if (isContainers || folder.startsWith(`${layers}/`)) await this.#mounting.unmount(target);
     }
     const known = this.#table.folders();
     for (const name of await readdir(layers)) {
@@ -157,33 +158,21 @@ class FolderDriver implements LayerDriver {
   }
 
   async changesOf(containerId: string, signal?: AbortSignal): Promise<LayerChange[]> {
-    const { home, upper, lower: below } = await this.#collected(containerId, signal);
-    const target = path.join(home, `changes-${randomBytes(4).toString("hex")}`);
-    const payload: ChangesRequest = { upper, below, target };
-    try {
-      const what = `listing what container ${shortId(containerId)} has changed`;
-      await this.#children.run({ kind: "changes", payload, what, heavy: false }, signal);
-      const changes: LayerChange[] = [];
-      await using file = await open(target);
-      // Written by listChanges of the same build.
-      for await (const line of file.readLines()) changes.push(JSON.parse(line) as LayerChange);
-      return changes;
-    } finally {
-      await rm(target, { force: true });
-    }
+    const { upper, lower: below } = await this.#collected(containerId, signal);
+    return changesIn(this.#children, { upper, below }, `listing what container ${shortId(containerId)} has changed`, signal);
   }
 
   async packWritable(containerId: string, target: string, signal?: AbortSignal): Promise<PackedLayer> {
     const { home, upper, lower } = this.#writable(containerId);
     const mounted = this.#mounted.get(upper);
-    if (mounted !== undefined) return this.#pack(mounted, { isUpper: false }, target, signal);
+    if (mounted !== undefined) return this.#packTree(containerId, mounted, target, signal);
     const folder = path.join(home, `merged-${randomBytes(4).toString("hex")}`);
     await using undo = new Undo((message) => this.#log.warn(message));
     await mkdir(folder);
     undo.defer("removing the mount point", () => rmdir(folder));
     await this.#mounting.mountReadOnly([upper, ...lower], folder);
     undo.defer("unmounting", () => this.#mounting.unmount(folder));
-    return await this.#pack(folder, { isUpper: false }, target, signal);
+    return await this.#packTree(containerId, folder, target, signal);
   }
 
   async commit(layers: FinishedLayer[]): Promise<void> {
@@ -209,8 +198,7 @@ class FolderDriver implements LayerDriver {
       gzip: options.gzip,
     };
     const what = `packing layer ${shortId(diffId)}`;
-    // What packLayer of the same build gives back.
-    const packed = (await this.#children.run({ kind: "pack", payload, what, heavy: true }, signal)) as PackResult;
+    const packed = await packFolder(this.#children, payload, { what, heavy: true }, signal);
     if (packed.diffId !== diffId) {
       // Those that were unpacked before there were recipes come back only if their tar had the form that we write.
       const isOfOld = tarBytes === undefined && payload.recipe === undefined;
@@ -219,7 +207,7 @@ class FolderDriver implements LayerDriver {
         : `the store holds other content than when it was made (it packs to ${packed.diffId}, not to ${diffId})`;
       throw new EngineError("system", `${what}: ${why}: remove the images that have this layer, and pull, load or build them again`);
     }
-    return { digest: packed.digest, sizeBytes: packed.sizeBytes };
+    return packed;
   }
 
   async mountReadOnly(parent: LayerParent, target: string): Promise<void> {
@@ -338,11 +326,9 @@ class FolderDriver implements LayerDriver {
     return ensureMountPoints(uppermost === undefined ? paths.scratch(this.#roots) : path.dirname(uppermost), below);
   }
 
-  async #pack(folder: string, options: PackOptions, target: string, signal?: AbortSignal): Promise<PackedLayer> {
-    const payload: PackRequest = { folder, options, target };
-    // What packLayer of the same build gives back.
-    const result = (await this.#children.run({ kind: "pack", payload, what: "packing a tree", heavy: true }, signal)) as PackResult;
-    return { digest: result.digest, sizeBytes: result.sizeBytes };
+  #packTree(containerId: string, folder: string, target: string, signal?: AbortSignal): Promise<PackedLayer> {
+    const what = `exporting container ${shortId(containerId)}`;
+    return packFolder(this.#children, { folder, options: { isUpper: false }, target }, { what, heavy: true }, signal);
   }
 
   /** The folders of a layer and of all below it, topmost first. */
@@ -369,14 +355,4 @@ interface WritableFolders {
 function ownStaged(staged: StagedLayer): StagedFolder {
   if (!(staged instanceof StagedFolder)) throw new Error("a layer that another driver stages");
   return staged;
-}
-
-/** Makes a folder with the owner and mode of the one it will lie over: an overlay's root shows those of its topmost folder. */
-async function makeLike(folder: string, below: string | undefined): Promise<void> {
-  const like = below === undefined ? { uid: 0, gid: 0, mode: 0o755 } : await stat(below);
-  const mode = like.mode & 0o7777;
-  await mkdir(folder, { mode });
-  if (like.uid !== 0 || like.gid !== 0) await chown(folder, like.uid, like.gid);
-  // mkdir takes neither setuid bits nor what the umask takes away.
-  if (mode > 0o777 || (mode & process.umask()) !== 0) await chmod(folder, mode);
 }

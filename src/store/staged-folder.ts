@@ -5,10 +5,10 @@ import { EngineError } from "../base/errors.ts";
 import { failpoint } from "../base/failpoint.ts";
 import { together } from "../base/together.ts";
 import type { ChildPool } from "./child/pool.ts";
+import { packFolder } from "./folder-work.ts";
 import type { LayerArchive, LayerContent, MountPlace, StagedLayer } from "./layers.ts";
 import { makeMountPlaces } from "./mount-points.ts";
 import type { CopyRequest } from "./pack/copy-tree.ts";
-import type { PackRequest, PackResult } from "./pack/pack-job.ts";
 import type { PackOptions } from "./pack/pack-tree.ts";
 import type { AdoptRequest } from "./unpack/adopt-folders.ts";
 import type { UnpackRequest, UnpackResult } from "./unpack/unpack-layer.ts";
@@ -135,10 +135,8 @@ export class StagedFolder implements StagedLayer {
   }
 
   async #hash(options: PackOptions, folder: string, signal?: AbortSignal): Promise<LayerContent> {
-    const payload: PackRequest = { folder, options };
-    const result = await this.#place.children.run({ kind: "pack", payload, what: "finishing the layer", heavy: false }, signal);
-    // What packLayer of the same build gives back.
-    const { diffId, bytes, tarBytes } = result as PackResult;
+    const how = { what: "finishing the layer", heavy: false };
+    const { diffId, bytes, tarBytes } = await packFolder(this.#place.children, { folder, options }, how, signal);
     return { diffId, bytes, tarBytes };
   }
 }
