@@ -9,6 +9,7 @@ import { useDaemon } from "./harness.ts";
 import { makeImage } from "./images/image.ts";
 import { missingTools, usePlace } from "./images/place.ts";
 import { imageTags, pull, removeImages } from "./images/pulls.ts";
+import { push } from "./images/pushes.ts";
 import { openProxy } from "./images/proxy.ts";
 import { openScriptedRegistry, refuse, type Script, type ScriptedRegistry } from "./images/registry.ts";
 
@@ -256,17 +257,21 @@ describe.skipIf(missingTools("openssl").length > 0)("beyond loopback", () => {
       [secure, "tls: failed to verify certificate: x509: certificate signed by unknown authority"],
       [plain, "http: server gave HTTP response to HTTPS client"],
     ] as const) {
+      const message = `Get "https://${one.host}/v2/": ${why}: to use this registry all the same, start the daemon with --insecure-registry ${one.host}`;
       const { error } = await pull(daemon(), one.put("image", IMAGE));
-      expect(error).toContain(
-        `500 Get "https://${one.host}/v2/": ${why}: to use this registry all the same, start the daemon with --insecure-registry ${one.host}`,
-      );
+      expect(error).toContain(`500 ${message}`);
+      await daemon().dockerOk("tag", "busybox", `${one.host}/mine:1`);
+      expect((await push(daemon(), `${one.host}/mine:1`)).error).toContain(message);
+      await daemon().dockerOk("rmi", `${one.host}/mine:1`);
     }
     await plain.close();
   });
 
   test("certs.d vouches", async () => {
     writeFileSync(`${certificatesFor(secure.host)}/ca.crt`, readFileSync(place.file("cert.pem")));
-    expect((await pull(daemon(), secure.put("image", IMAGE))).error).toBe("");
+    const reference = secure.put("image", IMAGE);
+    expect((await pull(daemon(), reference)).error).toBe("");
+    expect((await push(daemon(), reference)).error).toBe("");
   });
 
   test("certs.d says who we are", async () => {
