@@ -103,9 +103,11 @@ async function mountFromOthers(
       if (begun !== undefined) await cancelUpload(session, begun, signal);
       return { mounted: other };
     }
+    if (answer === undefined) continue;
+    // It answered that it has none there.
     engine.layerDigests.forget(diffId, other);
-    if (answer !== undefined && begun !== undefined) await cancelUpload(session, answer, signal);
-    else begun = answer ?? begun;
+    if (begun === undefined) begun = answer;
+    else await cancelUpload(session, answer, signal);
   }
   return begun && { begun };
 }
