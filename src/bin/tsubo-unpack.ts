@@ -29,6 +29,7 @@ serveJobs({
   },
   prepare: async (kind) => {
     if (kind === "pack") await import("../store/pack/pack-job.ts");
+    else if (kind === "indexImages") await import("../engine/images/archives/index-archive.ts");
   },
   pack: async (payload, _progress, signal) => {
     const { packLayer } = await import("../store/pack/pack-job.ts");

@@ -39,7 +39,7 @@ export async function loadImages(
 ): Promise<void> {
   const archivePath = engine.blobs.temporaryPath();
   try {
-    engine.children.warm();
+    using _ready = engine.children.keepReady("indexImages");
     // Not by a pipeline, which on a full disk would close the client's connection instead of telling it.
     await writeChunks(archivePath, bytes, signal);
     failpoint("images.load.received");
