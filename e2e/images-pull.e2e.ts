@@ -101,6 +101,8 @@ test("a child process that dies is replaced, and the download goes on", async ()
   const gate = holdBlobs([BIG]);
   const running = beginPull(daemon(), registry.put("image", IMAGE));
   await expect.poll(() => gate.waiting()).toBe(1);
+  // What is being unpacked is lost with its child.
+  await expect.poll(() => running.lines().some((line) => line.endsWith("Pull complete"))).toBe(true);
   const children = unpackChildren();
   expect(children.length).toBeGreaterThan(0);
   for (const pid of children) process.kill(pid, "SIGKILL");
