@@ -1,5 +1,5 @@
 import { EngineError, type ErrorKind, messageOf } from "../base/errors.ts";
-import { DockerfileError } from "../engine/build/dockerfile/dockerfile-error.ts";
+import { DockerfileError } from "../dockerfile/dockerfile-error.ts";
 
 /** The one place where an error becomes an HTTP status. */
 const STATUS_OF: Record<ErrorKind, number> = {

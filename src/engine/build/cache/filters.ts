@@ -1,5 +1,5 @@
 import { EngineError } from "../../../base/errors.ts";
-import { parseDuration } from "../dockerfile/duration.ts";
+import { parseDuration } from "../../../dockerfile/duration.ts";
 import type { CacheRecord } from "./choose.ts";
 
 /** The filters of `docker builder prune` and of daemon.json's `builder.gc.policy`, in the words of moby 28 (builder-next/builder.go). */

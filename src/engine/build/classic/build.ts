@@ -6,9 +6,9 @@ import { familiarReference, parseReference, withDefaultTag } from "../../images/
 import type { BuildOutput, BuildRequest } from "../builds.ts";
 import { openContext } from "../context/open-context.ts";
 import type { TreeSource } from "../context/tree-source.ts";
-import { expandWord } from "../dockerfile/expand.ts";
-import { parseDockerfile } from "../dockerfile/parse.ts";
-import type { Dockerfile, Stage } from "../dockerfile/syntax.ts";
+import { expandWord } from "../../../dockerfile/expand.ts";
+import { parseDockerfile } from "../../../dockerfile/parse.ts";
+import type { Dockerfile, Stage } from "../../../dockerfile/syntax.ts";
 import { BuildRun } from "../graph/build-run.ts";
 import { Solver } from "../graph/solver.ts";
 import type { BuildEngine } from "../open-builds.ts";

@@ -1,8 +1,8 @@
 import { EngineError } from "../../../base/errors.ts";
 import type { BuildOutput, BuildRequest } from "../builds.ts";
-import { lint, lintFailure, type LintFinding } from "../dockerfile/lint.ts";
-import { excerpt } from "../dockerfile/dockerfile-error.ts";
-import type { Dockerfile } from "../dockerfile/syntax.ts";
+import { lint, lintFailure, type LintFinding } from "../lint/lint.ts";
+import { excerpt } from "../../../dockerfile/dockerfile-error.ts";
+import type { Dockerfile } from "../../../dockerfile/syntax.ts";
 import type { BuildEngine } from "../open-builds.ts";
 import { platformArgs } from "./platform-args.ts";
 

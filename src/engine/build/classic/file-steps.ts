@@ -2,7 +2,7 @@ import path from "node:path";
 
 import { EngineError, messageOf } from "../../../base/errors.ts";
 import { newId } from "../../../base/ids.ts";
-import type { AddInstruction, CopyInstruction, WorkdirInstruction } from "../dockerfile/syntax.ts";
+import type { AddInstruction, CopyInstruction, WorkdirInstruction } from "../../../dockerfile/syntax.ts";
 import { parseModeChange } from "../context/file-mode.ts";
 import { joinSums } from "../context/sums.ts";
 import type { TreeSource } from "../context/tree-source.ts";
@@ -12,7 +12,8 @@ import { expandOne, workdirOf } from "./config-steps.ts";
 import { findSources } from "./copy-sources.ts";
 import { placeOf, readPlace } from "./places.ts";
 import { cachedStep, type Step, type StepResult } from "./steps.ts";
-import { shellOf, type StageState } from "./stage-state.ts";
+import type { StageState } from "./stage-state.ts";
+import { shellOf } from "../../images/config-instructions.ts";
 
 /** Steps that change files without running anything: COPY, ADD, WORKDIR. */
 

@@ -1,8 +1,8 @@
 import { EngineError } from "../../../base/errors.ts";
 import { openNamedContext } from "../context/open-context.ts";
 import type { TreeSource } from "../context/tree-source.ts";
-import { stageAbove } from "../dockerfile/stages.ts";
-import type { Stage } from "../dockerfile/syntax.ts";
+import { stageAbove } from "../../../dockerfile/stages.ts";
+import type { Stage } from "../../../dockerfile/syntax.ts";
 import { sourceVertex, type Vertex } from "../graph/operation.ts";
 import type { ClassicBuild } from "./build.ts";
 import { findBase } from "./find-base.ts";

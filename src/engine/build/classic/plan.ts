@@ -1,5 +1,5 @@
-import { checkStageReferences, findTarget } from "../dockerfile/stages.ts";
-import type { Dockerfile, LabelInstruction, Stage } from "../dockerfile/syntax.ts";
+import { checkStageReferences, findTarget } from "../../../dockerfile/stages.ts";
+import type { Dockerfile, LabelInstruction, Stage } from "../../../dockerfile/syntax.ts";
 import type { BuildRequest } from "../builds.ts";
 import type { ClassicBuild } from "./build.ts";
 import { runStage } from "./stage.ts";

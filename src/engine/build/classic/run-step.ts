@@ -4,12 +4,13 @@ import { EngineError } from "../../../base/errors.ts";
 import { newId, shortId } from "../../../base/ids.ts";
 import type { ContainerDefaults } from "../../images/image-config.ts";
 import { StepFailedError } from "../builds.ts";
-import { scriptOf } from "../dockerfile/run.ts";
-import type { RunInstruction } from "../dockerfile/syntax.ts";
+import { scriptOf } from "../../../dockerfile/run.ts";
+import type { RunInstruction } from "../../../dockerfile/syntax.ts";
 import { Vertex } from "../graph/operation.ts";
 import { planMounts } from "./run-mounts.ts";
 import { cachedStep, type Step, type StepResult } from "./steps.ts";
-import { shellOf, type StageState } from "./stage-state.ts";
+import type { StageState } from "./stage-state.ts";
+import { shellOf } from "../../images/config-instructions.ts";
 
 /** RUN: a process in the stage's tree, whose changes become a layer. */
 export async function runStep(step: Step, instruction: RunInstruction): Promise<StageState> {

@@ -26,12 +26,7 @@ export interface StageState {
   args: StageArgs;
 }
 
-export const DEFAULT_SHELL = ["/bin/sh", "-c"];
 const DEFAULT_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-
-export function shellOf(config: ContainerDefaults): string[] {
-  return config.Shell === undefined || config.Shell === null || config.Shell.length === 0 ? DEFAULT_SHELL : config.Shell;
-}
 
 /** The environment with a PATH, which every image that is built here gets. */
 export function withPath(environment: readonly string[]): string[] {

@@ -1,15 +1,15 @@
 import { EngineError } from "../../../base/errors.ts";
 import { shortId } from "../../../base/ids.ts";
 import { hostPlatform, parsePlatform } from "../../images/platform.ts";
-import { expandWord } from "../dockerfile/expand.ts";
-import { parseInstruction } from "../dockerfile/parse.ts";
-import { DockerfileError } from "../dockerfile/dockerfile-error.ts";
-import type { Instruction } from "../dockerfile/syntax.ts";
+import { expandWord } from "../../../dockerfile/expand.ts";
+import { parseInstruction } from "../../../dockerfile/parse.ts";
+import { DockerfileError } from "../../../dockerfile/dockerfile-error.ts";
+import type { Instruction } from "../../../dockerfile/syntax.ts";
 import type { Selected, SelectRequest } from "../context/select.ts";
 import type { TreeSource } from "../context/tree-source.ts";
 import { sourceVertex, Vertex } from "../graph/operation.ts";
 import type { ClassicBuild } from "./build.ts";
-import * as config from "./config-steps.ts";
+import { argStep, configStep, maintainerStep } from "./config-steps.ts";
 import { copyStep, workdirStep } from "./file-steps.ts";
 import { findBase } from "./find-base.ts";
 import { imageNamed, namedPlace } from "./places.ts";
@@ -135,31 +135,21 @@ function runInstruction(step: Step, instruction: Instruction): Promise<StageStat
       return copyStep(step, instruction);
     case "workdir":
       return workdirStep(step, instruction);
-    case "env":
-      return config.envStep(step, instruction);
-    case "label":
-      return config.labelStep(step, instruction);
     case "arg":
-      return config.argStep(step, instruction);
-    case "cmd":
-      return config.cmdStep(step, instruction);
-    case "entrypoint":
-      return config.entrypointStep(step, instruction);
-    case "expose":
-      return config.exposeStep(step, instruction);
-    case "volume":
-      return config.volumeStep(step, instruction);
-    case "user":
-      return config.userStep(step, instruction);
-    case "shell":
-      return config.shellStep(step, instruction);
-    case "stopsignal":
-      return config.stopSignalStep(step, instruction);
+      return argStep(step, instruction);
     case "maintainer":
-      return config.maintainerStep(step, instruction);
+      return maintainerStep(step, instruction);
+    case "cmd":
+    case "entrypoint":
+    case "env":
+    case "expose":
     case "healthcheck":
-      return config.healthcheckStep(step, instruction);
+    case "label":
     case "onbuild":
-      return config.onbuildStep(step, instruction);
+    case "shell":
+    case "stopsignal":
+    case "user":
+    case "volume":
+      return configStep(step, instruction);
   }
 }

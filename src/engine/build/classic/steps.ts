@@ -6,12 +6,12 @@ import { encodeJson } from "../../../api/json.ts";
 import { digestOf } from "../../../store/blobs.ts";
 import type { ContainerDefaults } from "../../images/image-config.ts";
 import { chainIdsOf } from "../../images/image-store.ts";
-import type { Stage } from "../dockerfile/syntax.ts";
+import type { Stage } from "../../../dockerfile/syntax.ts";
 import { sourceVertex, type Vertex } from "../graph/operation.ts";
 import type { Solved } from "../graph/solver.ts";
 import { configMembers, stepImageJson } from "./image-json.ts";
 import type { StageState } from "./stage-state.ts";
-import { shellOf } from "./stage-state.ts";
+import { shellOf } from "../../images/config-instructions.ts";
 import type { StepText } from "./transcript.ts";
 import type { ClassicBuild } from "./build.ts";
 

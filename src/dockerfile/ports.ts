@@ -1,7 +1,7 @@
 /** The words of EXPOSE: `80`, `8000-8010/udp`; also `[ip:]host:container`, of which only the container's part counts. */
 import { isIP } from "node:net";
 
-import { EngineError } from "../../../base/errors.ts";
+import { EngineError } from "../base/errors.ts";
 
 const MAX_PORT = 65_535;
 /** What one EXPOSE may come to: each port of each protocol once, and some ranges that overlap. */

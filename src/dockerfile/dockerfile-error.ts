@@ -1,5 +1,5 @@
 /** The error that says where a Dockerfile is wrong, and the lines that people are shown of it. */
-import { EngineError } from "../../../base/errors.ts";
+import { EngineError } from "../base/errors.ts";
 import type { Range } from "./syntax.ts";
 
 /** A Dockerfile that is wrong, or whose step cannot be done, and where. The message is Docker's. */

@@ -1,5 +1,5 @@
 /** The flags of RUN. */
-import { EngineError, messageOf } from "../../../base/errors.ts";
+import { EngineError, messageOf } from "../base/errors.ts";
 import { parseBoolean } from "./directives.ts";
 import { type Fail, parseFlags, splitFields } from "./flags.ts";
 import { parseHeredocWord } from "./heredoc.ts";

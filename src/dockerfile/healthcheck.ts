@@ -1,5 +1,5 @@
 /** HEALTHCHECK: the command, and how often it is run. */
-import { messageOf } from "../../../base/errors.ts";
+import { messageOf } from "../base/errors.ts";
 import { parseDuration } from "./duration.ts";
 import { type Fail, parseFlags } from "./flags.ts";
 import type { Statement } from "./statement.ts";

@@ -2,7 +2,7 @@
  * The patterns of `${name#pattern}`, `%` and `/`: `*` is any text, `?` any one character, neither a newline; `\` takes the meaning from `*`,
  * `?` and itself. No classes.
  */
-import { Automaton, type Budget, literal, type Token } from "../../../base/automaton.ts";
+import { Automaton, type Budget, literal, type Token } from "../base/automaton.ts";
 
 /** The text without the shortest (or longest) beginning that the pattern matches. */
 export function removePrefix(text: string, pattern: string, longest: boolean, budget: Budget): string {

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 
 import { lint, lintFailure, type LintOptions } from "./lint.ts";
 import { LINT_RULES } from "./lint-rules.ts";
-import { parseDockerfile } from "./parse.ts";
+import { parseDockerfile } from "../../../dockerfile/parse.ts";
 
 const predefined = new Map([
   ["BUILDPLATFORM", "linux/amd64"],

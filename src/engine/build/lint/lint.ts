@@ -4,11 +4,11 @@
  *
  * `# check=skip=RuleA;error=true` at the top rules the whole file, `# check=skip=RuleA` above an instruction that one.
  */
-import { parseCheck } from "./directives.ts";
+import { parseCheck } from "../../../dockerfile/directives.ts";
 import { lintScopes } from "./lint-scope.ts";
 import { EXPERIMENTAL_RULES, LINT_RULES, type LintRule } from "./lint-rules.ts";
 import { lintText } from "./lint-text.ts";
-import type { CheckDirective, Dockerfile, FromInstruction, Instruction, Range } from "./syntax.ts";
+import type { CheckDirective, Dockerfile, FromInstruction, Instruction, Range } from "../../../dockerfile/syntax.ts";
 
 export interface LintFinding {
   rule: LintRule;

@@ -1,12 +1,12 @@
 import { expect, test } from "vitest";
 
 import { EngineError } from "../../../base/errors.ts";
-import { expand, expandWords } from "./expand.ts";
+import { expand, expandWords } from "../../../dockerfile/expand.ts";
 import { lint } from "./lint.ts";
-import { parseDockerfile } from "./parse.ts";
-import { checkStageReferences } from "./stages.ts";
-import { DockerfileError } from "./dockerfile-error.ts";
-import type { Dockerfile, Instruction, Range } from "./syntax.ts";
+import { parseDockerfile } from "../../../dockerfile/parse.ts";
+import { checkStageReferences } from "../../../dockerfile/stages.ts";
+import { DockerfileError } from "../../../dockerfile/dockerfile-error.ts";
+import type { Dockerfile, Instruction, Range } from "../../../dockerfile/syntax.ts";
 
 /**
  * Files that nobody would write, from a seeded generator: whatever they hold, they are parsed or refused with a place in them, and what was

@@ -1,9 +1,9 @@
 /** What lint knows before the first stage: the values of the global ARGs, and base images by their defaults. */
 import { EngineError } from "../../../base/errors.ts";
 import { parseReference } from "../../images/reference.ts";
-import { expand, expandWord } from "./expand.ts";
+import { expand, expandWord } from "../../../dockerfile/expand.ts";
 import type { Report } from "./lint.ts";
-import type { Dockerfile } from "./syntax.ts";
+import type { Dockerfile } from "../../../dockerfile/syntax.ts";
 
 /** Base images as they are when no `--build-arg` is given. */
 export function lintDefaultImages(file: Dockerfile, predefined: ReadonlyMap<string, string>, report: Report): void {

@@ -5,14 +5,14 @@
 import { Budget } from "../../../base/automaton.ts";
 import { IgnoreMatcher } from "../../../base/ignore-file.ts";
 import { parsePlatform } from "../../images/platform.ts";
-import { expand, expandWords } from "./expand.ts";
-import type { Expansion } from "./expander.ts";
+import { expand, expandWords } from "../../../dockerfile/expand.ts";
+import type { Expansion } from "../../../dockerfile/expander.ts";
 import type { LintOptions, Report } from "./lint.ts";
 import { globalArgValues, ignoreInvalid, lintDefaultImages } from "./lint-globals.ts";
-import { parseMount } from "./mount.ts";
-import { parseExposed } from "./ports.ts";
-import { nearest } from "./suggest.ts";
-import type { AddInstruction, ArgInstruction, CopyInstruction, Dockerfile, Instruction, Stage } from "./syntax.ts";
+import { parseMount } from "../../../dockerfile/mount.ts";
+import { parseExposed } from "../../../dockerfile/ports.ts";
+import { nearest } from "../../../dockerfile/suggest.ts";
+import type { AddInstruction, ArgInstruction, CopyInstruction, Dockerfile, Instruction, Stage } from "../../../dockerfile/syntax.ts";
 
 export function lintScopes(file: Dockerfile, options: LintOptions, report: Report): void {
   const predefined = options.predefined ?? new Map<string, string>();

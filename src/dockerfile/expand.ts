@@ -5,7 +5,7 @@
  * What differs from a shell: inside double quotes only `"`, `$` and the escape character can be escaped; an unset variable is empty; there are
  * no commands and no arithmetic; `$1`, `$@` and so on are names like any other.
  */
-import { EngineError } from "../../../base/errors.ts";
+import { EngineError } from "../base/errors.ts";
 import { type Expansion, ExpansionFailure, Expander, type ExpandOptions, type Lookup } from "./expander.ts";
 import type { EscapeCharacter } from "./syntax.ts";
 

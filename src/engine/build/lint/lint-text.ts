@@ -1,6 +1,6 @@
 /** The rules that read a file as it stands. */
 import type { Report } from "./lint.ts";
-import type { ArgInstruction, Dockerfile, FromInstruction, Instruction, Stage } from "./syntax.ts";
+import type { ArgInstruction, Dockerfile, FromInstruction, Instruction, Stage } from "../../../dockerfile/syntax.ts";
 
 const RESERVED_STAGE_NAMES = new Set(["context", "scratch"]);
 

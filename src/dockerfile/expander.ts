@@ -1,5 +1,5 @@
 /** How one word is read, character by character; `expand.ts` says what it comes to. */
-import { Budget } from "../../../base/automaton.ts";
+import { Budget } from "../base/automaton.ts";
 import { isSpace } from "./characters.ts";
 import { removePrefix, removeSuffix, replacePattern } from "./pattern.ts";
 import type { EscapeCharacter } from "./syntax.ts";
