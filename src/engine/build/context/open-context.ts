@@ -1,9 +1,10 @@
-import { mkdir, rename, stat, writeFile } from "node:fs/promises";
+import { mkdir, rename, stat } from "node:fs/promises";
 import { createHash } from "node:crypto";
 import path from "node:path";
 
 import { EngineError } from "../../../base/errors.ts";
 import { IgnoreMatcher, parseIgnoreFile } from "../../../base/ignore-file.ts";
+import { writeChunks } from "../../../base/write-chunks.ts";
 import { paths } from "../../../store/roots.ts";
 import type { BuildRequest } from "../builds.ts";
 import type { BuildRun } from "../graph/build-run.ts";
@@ -36,7 +37,7 @@ export async function openContext(run: BuildRun, request: BuildRequest): Promise
   switch (context.kind) {
     case "archive": {
       const archivePath = path.join(run.folder, "context.tar");
-      await writeFile(archivePath, context.bytes, { flag: "wx", mode: 0o600, signal: run.signal });
+      await writeChunks(archivePath, context.bytes, run.signal);
       return openArchive(run, request, archivePath);
     }
     case "remote":
