@@ -83,8 +83,9 @@ function cleanSource(written: string): string {
 function itemOf(tree: Tree, path: string, pivot: string, source: TreeSource): SelectedItem {
   const real = resolveInTree(tree, path);
   const node = tree.get(real);
+  const shown = Buffer.from(path, "latin1").toString("utf8");
+  if (node?.type === "symlink") throw new EngineError("invalid", `${shown}: its symlinks lead nowhere but to each other`);
   if (node === undefined) {
-    const shown = Buffer.from(path, "latin1").toString("utf8");
     const where = source.kind === "folder" && !source.isContext ? "" : "file not found in build context or excluded by .dockerignore: ";
     throw new EngineError("notFound", `${where}stat ${shown}: file does not exist`);
   }
