@@ -78,18 +78,13 @@ function buildRequest({ query, headers, version }: Call, context: BuildContext):
     context,
     dockerfile: query.text("dockerfile") ?? "Dockerfile",
     tags: query.all("t"),
-    buildArgs: new Map(
-      Object.entries(textMap(query.text("buildargs"), "buildargs", true)).map(([name, value]) => [name, value ?? undefined]),
-    ),
-    labels: new Map(Object.entries(textMap(query.text("labels"), "labels", false)).map(([name, value]) => [name, value ?? ""])),
+    buildArgs: new Map(Object.entries(textMap(query.text("buildargs"), "buildargs")).map(([name, value]) => [name, value ?? undefined])),
+    labels: new Map(Object.entries(textMap(query.text("labels"), "labels")).map(([name, value]) => [name, value ?? ""])),
     target: query.text("target") ?? "",
     noCache: query.flag("nocache"),
     noCacheFilter: new Set(query.all(buildParameters.noCacheFilter).map((name) => name.toLowerCase())),
     contexts: new Map(
-      Object.entries(textMap(query.text(buildParameters.contexts), buildParameters.contexts, false)).map(([name, value]) => [
-        name,
-        value ?? "",
-      ]),
+      Object.entries(textMap(query.text(buildParameters.contexts), buildParameters.contexts)).map(([name, value]) => [name, value ?? ""]),
     ),
     check: query.flag(buildParameters.check),
     pull: query.flag("pull"),
@@ -101,7 +96,7 @@ function buildRequest({ query, headers, version }: Call, context: BuildContext):
     allowed: new Set(query.all(buildParameters.allow)),
     secrets: readSecrets(headers[SECRETS_HEADER.toLowerCase()]),
     sshAgents: new Map(
-      Object.entries(textMap(query.text(buildParameters.ssh), buildParameters.ssh, false)).map(([id, socket]) => [id, socket ?? ""]),
+      Object.entries(textMap(query.text(buildParameters.ssh), buildParameters.ssh)).map(([id, socket]) => [id, socket ?? ""]),
     ),
     auth: readBuildAuth(headers["x-registry-config"]),
   };
@@ -138,7 +133,7 @@ const MAX_TEXT_BYTES = 4 * 1024 * 1024;
 function readSecrets(header: string | string[] | undefined): Map<string, Buffer> {
   if (typeof header !== "string" || header === "") return new Map();
   const found = new Map<string, Buffer>();
-  for (const [id, content] of Object.entries(textMap(Buffer.from(header, "base64").toString("utf8"), "the secrets", false))) {
+  for (const [id, content] of Object.entries(textMap(Buffer.from(header, "base64").toString("utf8"), "the secrets"))) {
     const bytes = Buffer.from(content ?? "", "base64");
     if (bytes.length > MAX_SECRET_BYTES)
       throw new EngineError("invalid", `secret ${id} has ${bytes.length} bytes (at most ${MAX_SECRET_BYTES})`);
@@ -167,11 +162,11 @@ function hostConfigOf(query: Call["query"]): Record<string, unknown> {
   };
 }
 
-function textMap(text: string | undefined, what: string, allowsNull: boolean): Record<string, string | null> {
+function textMap(text: string | undefined, what: string): Record<string, string | null> {
   if (text === undefined || text === "") return {};
   const value = jsonOf(text, what);
   const isMap = typeof value === "object" && value !== null && !Array.isArray(value);
-  const isText = (item: unknown): boolean => typeof item === "string" || (allowsNull && item === null);
+  const isText = (item: unknown): boolean => typeof item === "string" || item === null;
   if (value !== null && (!isMap || !Object.values(value).every(isText)))
     throw new EngineError("invalid", `error reading ${what}: it is no map of texts`);
   // Just looked at.

@@ -81,8 +81,10 @@ export class LayerWriter implements TarSink {
       throw new EngineError("invalid", `the layer's files have more than ${this.#limits.maxBytes} bytes`);
     }
     const path = parseEntryPath(entry.name);
-    if (path.name === "") this.#rootEntry(entry);
-    else if (this.#whiteouts === "marks" && path.name.startsWith(WHITEOUT_PREFIX)) this.#whiteout(path);
+    if (path.name === "") {
+      // Elsewhere the folder that is unpacked into is somebody's already, as in Docker.
+      if (this.#whiteouts === "marks") this.#rootEntry(entry);
+    } else if (this.#whiteouts === "marks" && path.name.startsWith(WHITEOUT_PREFIX)) this.#whiteout(path);
     else this.#make(path, entry);
   }
 

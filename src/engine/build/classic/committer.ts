@@ -40,6 +40,8 @@ export class Committer {
   }
 
   async #work(): Promise<void> {
+    // After a failure nothing below waits for anything: `#working` has to be set before it is unset.
+    await Promise.resolve();
     while (this.#waiting.length > 0) {
       const steps = this.#waiting.splice(0);
       let isDone = false;

@@ -35,15 +35,20 @@ export function workdirStep(step: Step, instruction: WorkdirInstruction): Promis
 }
 
 export async function copyStep(step: Step, instruction: CopyInstruction | AddInstruction): Promise<StageState> {
-  const command = instruction.kind.toUpperCase();
+  const from = instruction.kind === "copy" ? instruction.from : undefined;
+  if (from === undefined) return copyFrom(step, instruction, step.build.context);
+  const place = await saying(`invalid from flag value ${from}`, placeOf(step.build, step.stage, from));
+  return readPlace(step.build, place, (source) => copyFrom(step, instruction, source));
+}
+
+/** The same, its error with what could not be done before it. */
+async function saying<T>(what: string, work: Promise<T>): Promise<T> {
   try {
-    const from = instruction.kind === "copy" ? instruction.from : undefined;
-    if (from === undefined) return await copyFrom(step, instruction, step.build.context);
-    const place = await placeOf(step.build, step.stage, from);
-    return await readPlace(step.build, place, (source) => copyFrom(step, instruction, source));
+    return await work;
   } catch (error) {
-    if (!(error instanceof EngineError) || error.message.startsWith("When using")) throw error;
-    throw new EngineError(error.kind, `${command} failed: ${messageOf(error)}`, { cause: error });
+    // Whom --chown means is told as it is, as Docker does.
+    if (!(error instanceof EngineError) || error.message.startsWith("unable to convert")) throw error;
+    throw new EngineError(error.kind, `${what}: ${messageOf(error)}`, { cause: error });
   }
 }
 
@@ -55,10 +60,10 @@ async function copyFrom(step: Step, instruction: CopyInstruction | AddInstructio
   const chown = expanded(instruction.chown);
   const chmod = expanded(instruction.chmod);
   const mode = chmod === undefined ? undefined : parseModeChange(chmod);
-  const { copies, sums } = await findSources(step, instruction, source);
+  const { copies, sums } = await saying(`${command} failed`, findSources(step, instruction, source));
 
   const [sum] = sums;
-  if (sum === undefined) throw new EngineError("invalid", "no source files were specified");
+  if (sum === undefined) throw new EngineError("invalid", `${command} failed: no source files were specified`);
   if (sums.length > 1 && !destination.endsWith("/")) {
     throw new EngineError(
       "invalid",
@@ -77,7 +82,8 @@ async function copyFrom(step: Step, instruction: CopyInstruction | AddInstructio
           upper: new Vertex({ ...copy, base: sourceVertex(step.build.engine.layers, undefined) }),
         })
       : new Vertex({ ...copy, base: state.files });
-    const solved = await step.build.solver.solve(vertex, { ignoreResults: step.build.isWithoutCache(step.stage) });
+    const solving = step.build.solver.solve(vertex, { ignoreResults: step.build.isWithoutCache(step.stage) });
+    const solved = await saying("failed to copy files", solving);
     return { containerId: undefined, files: { vertex, solved } };
   };
   return cachedStep(step, containerConfig, state.config, work, furtherKeys(instruction, chmod));

@@ -245,9 +245,9 @@ class ItemCopy {
     }
   }
 
-  /** An archive is unpacked as if the destination were `/`; what is in it keeps its owners. */
+  /** An archive is unpacked as if the destination were `/`; what is in it keeps its owners, and nobody else is the new one's. */
   async #unpack(node: TreeNode, destination: string): Promise<void> {
-    this.#makeFolders(destination);
+    makeFolder({ ...this.#request, owner: ROOT }, destination, this.#there, this.#writer, this.#made);
     const rootFd = openSync(this.#request.root, O_PATH | O_DIRECTORY);
     const descriptor = this.#openWhole(node);
     let folder: number | undefined;

@@ -129,6 +129,6 @@ async function readFolder(
 
 function checkText(text: string | null | undefined, name: string): string {
   if (text === undefined || text === null) throw new EngineError("system", `Cannot locate specified Dockerfile: ${name}`);
-  if (text === "") throw new EngineError("system", `the Dockerfile (${name}) cannot be empty`);
+  if (text === "") throw new EngineError("invalid", `the Dockerfile (${name}) cannot be empty`);
   return text;
 }
