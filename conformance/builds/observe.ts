@@ -21,6 +21,8 @@ export interface Observation {
   rebuilds?: Record<string, string>;
 }
 
+/** No cache is shared with an earlier recording. */
+const RUN = Date.now().toString(36);
 export const BASE = "tsubo-conformance-base";
 
 /** Reads images of one engine; each layer once. */
@@ -46,14 +48,16 @@ const LINES_AT_MOST = 60;
 
 /** Builds a case with all its changes. The engine has the image BASE. */
 export async function observe(engine: Engine, one: Case, reader: ImageReader): Promise<Observation> {
-  await prepare(engine, { name: one.name, dockerfile: `FROM ${BASE}\nLABEL case=${one.name}\n`, flags: ["-t=base"] });
+  await prepare(engine, { name: one.name, dockerfile: `FROM ${BASE}\nLABEL case=${one.name} run=${RUN}\n`, flags: ["-t=base"] });
   for (const [tag, before] of Object.entries(one.before ?? {})) await prepare(engine, { ...before, name: one.name, flags: [`-t=${tag}`] });
 
   const built = await build(engine, one);
   const isClassic = one.reference !== "buildkit";
   const observation: Observation = {
     ...(isClassic ? { text: linesOf(normalised(built.text)) } : {}),
-    ...(built.error === undefined ? {} : { error: isClassic ? built.error : { message: "" } }),
+    ...(built.error === undefined
+      ? {}
+      : { error: isClassic ? { ...built.error, message: built.error.message.replaceAll(/\/\S+\/merged\b/g, "") } : { message: "" } }),
   };
   if (built.imageId !== undefined) Object.assign(observation, await describeImage(engine, built.imageId, isClassic, reader));
   if (!isClassic) return observation;
@@ -117,7 +121,7 @@ function imageOf({ os, author, config, container_config: ofContainer }: ImageCon
 /** Without ids, the label that sets cases apart, and what says nothing. */
 function configOf(config: Record<string, unknown> = {}): Record<string, unknown> {
   const { Hostname: _, Image: __, Labels, ...rest } = config;
-  const { case: ___, ...labels } = (Labels ?? {}) as Record<string, unknown>;
+  const { case: ___, run: ____, ...labels } = (Labels ?? {}) as Record<string, unknown>;
   const said = Object.entries<unknown>({ ...rest, Labels: labels }).filter(
     ([, value]) => value !== null && value !== false && value !== "",
   );
@@ -141,7 +145,9 @@ function normalised(text: string): string {
     if (!ids.has(short)) ids.set(short, `<id${ids.size + 1}>`);
     return ids.get(short) ?? "";
   };
-  return text.replaceAll(
+  // What goes to stderr comes in pieces of any size; a context is only sent by those who have to.
+  const plain = text.replaceAll("\x1b[0m\x1b[91m", "").replace(/^Sending build context to Docker daemon [^\n]*\n/m, "");
+  return plain.replaceAll(
     /^( ---> (?:Running in |Removed intermediate container )?|Removing intermediate container |Successfully built )([0-9a-f]{12})$|^()(sha256:[0-9a-f]{64})$/gm,
     (_match, before: string | undefined, short: string | undefined, _none, long: string | undefined) =>
       (before ?? "") + named(short ?? long ?? ""),
