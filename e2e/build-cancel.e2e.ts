@@ -62,14 +62,11 @@ test("while the context is sent", async () => {
   await expectNothingLeft(before);
 });
 
-test("one of two that share a step: the other goes on", async () => {
-  const archive = context("FROM busybox\nRUN echo begun; sleep 1; echo end > /end\n");
-  const first = startBuild(daemon(), archive);
-  await first.says("begun\n");
-  const second = startBuild(daemon(), archive);
-  await second.says("Step 2/2");
-  first.leave();
-  expect(await second.end).toMatchObject({ error: "", text: expect.stringContaining("Successfully built") as string });
+test("two in which the same step fails both hear why", async () => {
+  const archive = context("FROM busybox\nRUN sleep 0.5; exit 9\n");
+  const said = await Promise.all([startBuild(daemon(), archive).end, startBuild(daemon(), archive).end]);
+  const why = "The command '/bin/sh -c sleep 0.5; exit 9' returned a non-zero code: 9";
+  expect(said.map(({ error }) => error)).toEqual([why, why]);
 });
 
 function processesWith(word: string): string[] {

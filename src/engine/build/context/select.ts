@@ -89,8 +89,6 @@ function itemOf(tree: Tree, path: string, pivot: string, source: TreeSource): Se
     const where = source.kind === "folder" && !source.isContext ? "" : "file not found in build context or excluded by .dockerignore: ";
     throw new EngineError("notFound", `${where}stat ${shown}: file does not exist`);
   }
-  if (node.type === "symlink")
-    throw new EngineError("invalid", `${Buffer.from(path, "latin1").toString("utf8")}: too many levels of symbolic links`);
   return { path: node.type === "directory" ? node.path : path, isFolder: node.type === "directory", pivot };
 }
 
