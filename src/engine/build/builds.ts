@@ -54,6 +54,8 @@ export interface BuildRequest {
   check: boolean;
   /** Ask the registry for a newer base image in any case. */
   pull: boolean;
+  /** Images that serve as cache, in place of what is in it. */
+  cacheFrom: readonly string[];
   /** One layer in place of those above the base. */
   squash: boolean;
   /** When to say that intermediate containers were removed: never, after steps that went well, or always. */

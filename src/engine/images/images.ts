@@ -73,6 +73,8 @@ export interface Images {
   steps(): StepUse[];
   /** Removes step images as far as nothing needs them by then; answers which, and how many bytes of layers went with them. */
   removeSteps(ids: ReadonlySet<string>): Promise<{ ids: string[]; bytes: number }>;
+  /** Makes an image known as made from another, unless it is known what it was made from. */
+  adopt(id: string, parent: string): Promise<void>;
   /** What a build came to is more than cache, also without a name. Durable when it resolves. */
   markResult(id: string): Promise<void>;
   /** Holds layers and blobs that an operation under way counts on, although no image names them (yet); until it is disposed. */

@@ -28,7 +28,7 @@ import { removeImage } from "./remove.ts";
 import { loadImages } from "./load.ts";
 import { saveImages } from "./save.ts";
 import { searchImages } from "./search.ts";
-import { listSteps, markResult, removeSteps } from "./step-images.ts";
+import { adoptImage, listSteps, markResult, removeSteps } from "./step-images.ts";
 import { tagImage } from "./tag.ts";
 import { openTurns, type Turns } from "./turns.ts";
 
@@ -161,6 +161,7 @@ export function openImages(options: ImagesOptions): Images {
     },
     steps: () => listSteps(engine),
     removeSteps: (ids) => removeSteps(engine, ids),
+    adopt: (id, parent) => adoptImage(engine, id, parent),
     markResult: (id) => markResult(engine, id),
     pin: () => engine.pin(),
     prune: (filters, signal) => pruneImages(engine, filters, signal),

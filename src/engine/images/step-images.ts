@@ -88,3 +88,11 @@ export async function markResult({ store }: ImageEngine, id: string): Promise<vo
   store.change({ put: [{ ...record, isResult: true }] });
   await store.durable();
 }
+
+/** Gives an image the parent that it has by its history, unless it has one. Durable when it resolves. */
+export async function adoptImage({ store }: ImageEngine, id: string, parent: string): Promise<void> {
+  const record = store.record(id);
+  if (record === undefined || record.parent !== undefined || id === parent) return;
+  store.change({ put: [{ ...record, parent }] });
+  await store.durable();
+}

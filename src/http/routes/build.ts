@@ -88,6 +88,7 @@ function buildRequest({ query, headers, version }: Call, context: BuildContext):
     ),
     check: query.flag(buildParameters.check),
     pull: query.flag("pull"),
+    cacheFrom: textList(query.text("cachefrom"), "cachefrom"),
     squash: query.flag("squash"),
     removal: query.flag("forcerm") ? "always" : remove === undefined || remove === "" || query.flag("rm") ? "onSuccess" : "never",
     quiet: query.flag("q"),
@@ -160,6 +161,13 @@ function hostConfigOf(query: Call["query"]): Record<string, unknown> {
     SecurityOpt: query.all("securityopt"),
     Isolation: query.text("isolation") ?? "",
   };
+}
+
+function textList(text: string | undefined, what: string): string[] {
+  const value = text === undefined ? null : jsonOf(text, what);
+  if (value === null) return [];
+  if (Array.isArray(value) && value.every((item) => typeof item === "string")) return value;
+  throw new EngineError("invalid", `error reading ${what}: it is no list of texts`);
 }
 
 function textMap(text: string | undefined, what: string): Record<string, string | null> {

@@ -1,4 +1,5 @@
 import type { HistoryEntry, ContainerDefaults } from "../../images/image-config.ts";
+import type { Image } from "../../images/images.ts";
 import type { Vertex } from "../graph/operation.ts";
 import type { StageArgs } from "./build-args.ts";
 
@@ -19,6 +20,8 @@ export interface StageState {
   files: Vertex;
   /** The chainID of its files. */
   chainId: string | undefined;
+  /** With `--cache-from`: the images that serve as cache. */
+  cacheSources: readonly Image[] | undefined;
   /** A step was not found in the cache, so none that follows will be. */
   isPastCache: boolean;
   /** CMD was set in this stage: ENTRYPOINT leaves it. */

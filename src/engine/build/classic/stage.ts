@@ -10,6 +10,7 @@ import type { TreeSource } from "../context/tree-source.ts";
 import { sourceVertex, Vertex } from "../graph/operation.ts";
 import type { ClassicBuild } from "./build.ts";
 import { argStep, configStep, maintainerStep } from "./config-steps.ts";
+import { cacheSources } from "./cache-from.ts";
 import { copyStep, workdirStep } from "./file-steps.ts";
 import { findBase } from "./find-base.ts";
 import { imageNamed, namedPlace } from "./places.ts";
@@ -60,7 +61,7 @@ async function begin(build: ClassicBuild, { stage }: PlannedStage, text: StepTex
   if (name === "") throw new EngineError("invalid", `base name (${from.image}) should not be blank`);
   const earlier = build.stages.findLast((other) => other.stage.index < stage.index && other.stage.name === name.toLowerCase());
   let state = earlier === undefined ? await stateOf(build, stage.from.platform, name, escape) : await inherit(build, earlier);
-  state = { ...state, baseId: state.imageId };
+  state = { ...state, baseId: state.imageId, cacheSources: cacheSources(build.engine.images, build.request.cacheFrom) };
   const triggers = state.config.OnBuild ?? [];
   if (triggers.length > 0) {
     state = { ...state, config: { ...state.config, OnBuild: null } };
@@ -81,7 +82,7 @@ async function stateOf(build: ClassicBuild, platformWord: string | undefined, na
   const word = platformWord === undefined ? "" : expandWord(platformWord, (key) => build.args.global(key), escape);
   const platform = word === "" ? build.request.platform : parsePlatform(word);
   const args = build.args.openStage();
-  const fresh = { baseId: "", author: "", isPastCache: false, cmdWasSet: false, args };
+  const fresh = { baseId: "", cacheSources: undefined, author: "", isPastCache: false, cmdWasSet: false, args };
   if (name === "scratch") {
     const { os, architecture, variant } = platform ?? hostPlatform();
     const empty = { imageId: "", history: [], diffIds: [], files: sourceVertex(build.engine.layers, undefined), chainId: undefined };
@@ -109,7 +110,7 @@ async function stateOf(build: ClassicBuild, platformWord: string | undefined, na
 async function stateOfTree(
   build: ClassicBuild,
   source: TreeSource,
-  fresh: Pick<StageState, "author" | "baseId" | "isPastCache" | "cmdWasSet" | "args" | "os" | "architecture"> & {
+  fresh: Pick<StageState, "author" | "baseId" | "cacheSources" | "isPastCache" | "cmdWasSet" | "args" | "os" | "architecture"> & {
     variant?: string | undefined;
   },
 ): Promise<StageState> {

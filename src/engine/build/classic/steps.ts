@@ -7,8 +7,10 @@ import { digestOf } from "../../../store/blobs.ts";
 import type { ContainerDefaults } from "../../images/image-config.ts";
 import { chainIdsOf } from "../../images/image-store.ts";
 import type { Stage } from "../../../dockerfile/syntax.ts";
+import type { Image } from "../../images/images.ts";
 import { sourceVertex, type Vertex } from "../graph/operation.ts";
 import type { Solved } from "../graph/solver.ts";
+import { findInSources, isPartOf, restoredImage, type SourceStep } from "./cache-from.ts";
 import { configMembers, stepImageJson } from "./image-json.ts";
 import type { StageState } from "./stage-state.ts";
 import { shellOf } from "../../images/config-instructions.ts";
@@ -50,15 +52,18 @@ export async function cachedStep(
   const key = stepKey(state.imageId || (state.chainId ?? ""), containerConfig, further);
   const looksUp = !state.isPastCache && !build.isWithoutCache(step.stage);
   for (;;) {
-    const known = looksUp ? build.engine.images.findStep(key) : undefined;
+    const known = looksUp ? findKnown(step, key) : undefined;
     if (known !== undefined) {
       text.useCache();
       build.engine.cache.noteUse(known.id);
-      build.pin.hold(known.id);
-      for (const chainId of chainIdsOf(known.config.rootfs.diff_ids)) build.pin.hold(chainId);
-      const files = sourceVertex(build.engine.layers, known.chainId);
-      const { history = [], rootfs } = known.config;
-      return { ...state, config: next, imageId: known.id, history, diffIds: rootfs.diff_ids, chainId: known.chainId, files };
+      return stateAfter(step, next, known);
+    }
+    // What Docker's history does not tell cannot be found by it.
+    const isTold = further.every((one) => one === "");
+    const found = looksUp && isTold ? findInSources(state, (containerConfig.Cmd ?? []).join(" ")) : undefined;
+    if (found !== undefined) {
+      text.useCache();
+      return takeFromSource(step, key, next, found);
     }
     const other = looksUp ? build.engine.stepsUnderWay.get(key) : undefined;
     if (other === undefined) break;
@@ -79,6 +84,45 @@ export async function cachedStep(
     settle(undefined);
     throw error;
   }
+}
+
+/** The image of the step, by itself; with `--cache-from` only where it is part of one of the images named. */
+function findKnown({ build, state }: Step, key: string): Image | undefined {
+  const { images } = build.engine;
+  const known = images.findStep(key);
+  if (known === undefined || state.cacheSources === undefined) return known;
+  return isPartOf(images, state.cacheSources, known.id) ? known : undefined;
+}
+
+function stateAfter({ build, state }: Step, next: ContainerDefaults, { id, config, chainId }: Image): StageState {
+  build.pin.hold(id);
+  for (const below of chainIdsOf(config.rootfs.diff_ids)) build.pin.hold(below);
+  const files = sourceVertex(build.engine.layers, chainId);
+  return { ...state, config: next, imageId: id, history: config.history ?? [], diffIds: config.rootfs.diff_ids, chainId, files };
+}
+
+/** The source itself when this is its last step, which then has been made from the image so far; else an image that leads to it. */
+async function takeFromSource(step: Step, key: string, next: ContainerDefaults, found: SourceStep): Promise<StageState> {
+  const { build, state } = step;
+  const { source, diffId, isLast } = found;
+  if (isLast) {
+    await build.committer.done();
+    if (state.imageId !== "") await build.engine.images.adopt(source.id, state.imageId);
+    return stateAfter(step, next, source);
+  }
+  const { bytes, history } = restoredImage(state, next, found, build.engine.serverVersion);
+  const imageId = digestOf(bytes);
+  const diffIds = [...state.diffIds, ...(diffId === undefined ? [] : [diffId])];
+  const chainId = chainIdsOf(diffIds).at(-1);
+  build.pin.hold(imageId);
+  for (const below of chainIdsOf(source.config.rootfs.diff_ids)) build.pin.hold(below);
+  const parent = state.imageId === "" ? undefined : state.imageId;
+  // Found only by those who name the source: others need not trust where it came from.
+  const image = { configBytes: bytes, parent, key: `from ${source.id} ${key}` };
+  build.committer.add({ image, layer: undefined, keys: [], onDone: () => undefined });
+  const files = sourceVertex(build.engine.layers, chainId);
+  // From here on only this one, as in Docker.
+  return { ...state, config: next, imageId, history, diffIds, chainId, files, cacheSources: [source] };
 }
 
 function makeImage(
