@@ -49,7 +49,7 @@ export class Solver {
       return chainId === undefined ? undefined : { ...storedSnapshot(layers, chainId), made: undefined, keys: [] };
     };
     const byDefinition = stored(definitionKey);
-    if (byDefinition !== undefined) return byDefinition;
+    if (byDefinition !== undefined && (await this.#fits(vertex, byDefinition))) return byDefinition;
 
     const inputs = new Map<Vertex, Solved>();
     const upper = operation.kind === "merge" ? operation.upper : undefined;
@@ -82,6 +82,12 @@ export class Solver {
     const chainId = chainIdsOf(diffIds).at(-1) ?? "";
     const made = { ...content, staged, chainId, parent: base.chainId };
     return { layer: staged, chainId, diffIds, made, keys: [definitionKey, contentKey, ...(upper === undefined ? [] : [layerKey(upper)])] };
+  }
+
+  /** An input that was carried out once more in this build may have come to something else: then what was made of the old one is no help. */
+  async #fits({ inputs: [base] }: Vertex, result: Snapshot): Promise<boolean> {
+    const solved = base === undefined ? undefined : await this.#solved.get(base);
+    return solved === undefined || solved.diffIds.join() === result.diffIds.slice(0, -1).join();
   }
 
   /** What was once merged upon another base, as a layer by itself: it is still there, as the uppermost of that. */
