@@ -61,7 +61,12 @@ export async function openBuilds(options: BuildsOptions): Promise<Builds> {
       if (request.id !== undefined) cancellable.set(request.id, own);
       const work = buildClassic(engine, request, output, AbortSignal.any([signal, closing.signal, own.signal]));
       running.add(work);
-      return work.finally(() => {
+      const told = work.catch((error: unknown) => {
+        // Not in the words of whatever was stopped by it.
+        own.signal.throwIfAborted();
+        throw error;
+      });
+      return told.finally(() => {
         running.delete(work);
         if (request.id !== undefined && cancellable.get(request.id) === own) cancellable.delete(request.id);
         cache.collectSoon();
