@@ -1,7 +1,8 @@
-import { closeSync, constants, fstatSync, lstatSync, openSync, readSync, readdirSync, readlinkSync, type BigIntStats } from "node:fs";
+import { closeSync, constants, fstatSync, openSync, readSync, readdirSync, readlinkSync } from "node:fs";
 
 import { EngineError, codeOf } from "../../../base/errors.ts";
 import { attributeOfOpen, attributesOf } from "../../../kernel/file-attributes.ts";
+import { type FileStatus, statusAt } from "../../../kernel/file-status.ts";
 import * as at from "../../../kernel/openat.ts";
 import { accountNames } from "./account-names.ts";
 import { type Content, resolveInTree, type Tree, type TreeNode } from "./tree.ts";
@@ -16,7 +17,7 @@ export class FolderTree implements Tree {
   readonly #root: number;
   readonly #options: FolderTreeOptions;
   readonly #nodes = new Map<string, TreeNode | undefined>();
-  readonly #stats = new Map<string, BigIntStats>();
+  readonly #statuses = new Map<string, FileStatus>();
   readonly #sums = new Map<string, string>();
   /** The folder that was looked into last: the next path is most often in it, too. */
   #folder: { path: string; descriptor: number } | undefined;
@@ -45,14 +46,14 @@ export class FolderTree implements Tree {
     const real = resolveInTree(this, path);
     const node = this.get(real);
     if (node === undefined) return real;
-    const stats = this.#stats.get(real);
+    const status = this.#statuses.get(real);
     const cache = this.#options.statCache;
-    const known = stats && cache?.get(real, stats);
+    const known = status && cache?.get(real, status);
     if (known !== undefined) return known;
     // Many symlinks may lead to one file.
     const sum = this.#sums.get(real) ?? this.#hash(node);
     this.#sums.set(real, sum);
-    if (stats !== undefined) cache?.set(real, stats, sum);
+    if (status !== undefined) cache?.set(real, status, sum);
     return sum;
   }
 
@@ -76,7 +77,7 @@ export class FolderTree implements Tree {
 
   #look(path: string): TreeNode | undefined {
     try {
-      return this.#nodeAt(path, this.#placeOf(path));
+      return this.#nodeAt(path);
     } catch (error) {
       if (["ENOENT", "ENOTDIR", "ELOOP"].includes(codeOf(error) ?? "")) return undefined;
       throw error;
@@ -105,33 +106,32 @@ export class FolderTree implements Tree {
     this.#folder = undefined;
   }
 
-  #nodeAt(path: string, place: string): TreeNode | undefined {
-    const bytes = Buffer.from(place, "latin1");
-    const stats = lstatSync(bytes, { bigint: true, throwIfNoEntry: false });
-    if (stats === undefined) return undefined;
-    const type = typeOf(stats);
-    if (type === undefined) return undefined;
+  #nodeAt(path: string): TreeNode | undefined {
+    const status = statusAt(this.#folderOf(path), path === "" ? "." : path.slice(path.lastIndexOf("/") + 1));
+    // No archive can hold a socket.
+    if (status === undefined || status.type === "socket") return undefined;
+    const { type, mode, sizeBytes, modified, major, minor } = status;
     if (path !== "" && this.#options.isHidden?.(path, type === "directory") === true) return undefined;
-    this.#stats.set(path, stats);
+    this.#statuses.set(path, status);
     const owned = this.#options.keepOwners !== false;
     const attributes = (): Map<string, Buffer> => new Map([...attributesOf(this.#placeOf(path))].filter(([name]) => name === CAPABILITY));
     let known: Map<string, Buffer> | undefined;
     return {
       path,
       type,
-      mode: Number(stats.mode) & 0o7777,
-      user: owned ? Number(stats.uid) : 0,
-      group: owned ? Number(stats.gid) : 0,
-      modified: { seconds: Number(floorSeconds(stats.mtimeNs)), nanoseconds: Number(stats.mtimeNs - floorSeconds(stats.mtimeNs) * NS) },
-      sizeBytes: type === "file" ? Number(stats.size) : 0,
-      target: type === "symlink" ? readlinkSync(bytes, { encoding: "latin1" }) : "",
-      major: Number(((stats.rdev >> 8n) & 0xfffn) | ((stats.rdev >> 32n) & ~0xfffn)),
-      minor: Number((stats.rdev & 0xffn) | ((stats.rdev >> 12n) & ~0xffn)),
+      mode,
+      user: owned ? status.user : 0,
+      group: owned ? status.group : 0,
+      modified,
+      sizeBytes: type === "file" ? sizeBytes : 0,
+      target: type === "symlink" ? readlinkSync(Buffer.from(this.#placeOf(path), "latin1"), { encoding: "latin1" }) : "",
+      major,
+      minor,
       // Asked for by whoever sums or copies it, which a known sum spares.
       get attributes() {
         return (known ??= attributes());
       },
-      identity: stats.nlink > 1n && type !== "directory" ? `${stats.dev}:${stats.ino}` : undefined,
+      identity: status.links > 1 && type !== "directory" ? status.identity() : undefined,
     };
   }
 
@@ -183,22 +183,6 @@ export interface FolderTreeOptions {
 /** The one attribute that archives of clients and layers carry. */
 const CAPABILITY = "security.capability";
 const NO_ATTRIBUTES: ReadonlyMap<string, Buffer> = new Map();
-const NS = 1_000_000_000n;
 const BUFFER = Buffer.allocUnsafeSlow(1024 * 1024);
 const TYPE_BITS = { file: 0o100000, directory: 0o040000, symlink: 0o120000, character: 0o020000, block: 0o060000, fifo: 0o010000 };
 const TYPE_FLAGS = { file: "0", directory: "5", symlink: "2", character: "3", block: "4", fifo: "6" };
-
-function floorSeconds(ns: bigint): bigint {
-  const seconds = ns / NS;
-  return seconds * NS > ns ? seconds - 1n : seconds;
-}
-
-/** Undefined for sockets, which no archive can hold. */
-function typeOf(stats: BigIntStats): TreeNode["type"] | undefined {
-  if (stats.isFile()) return "file";
-  if (stats.isDirectory()) return "directory";
-  if (stats.isSymbolicLink()) return "symlink";
-  if (stats.isCharacterDevice()) return "character";
-  if (stats.isBlockDevice()) return "block";
-  return stats.isFIFO() ? "fifo" : undefined;
-}

@@ -1,17 +1,19 @@
-import { existsSync, readFileSync, renameSync, utimesSync, writeFileSync, type BigIntStats } from "node:fs";
+import { existsSync, readFileSync, renameSync, utimesSync, writeFileSync } from "node:fs";
+
+import type { FileStatus } from "../../../kernel/file-status.ts";
 
 /**
  * Sums of files by what the kernel says of them: inode, size, and the times of the last change of content and of anything. The last one moves
  * with every write, also one that puts the old time back, so a file that looks the same is the same. Kept as JSON between builds.
  */
 export interface StatCache {
-  get(path: string, stats: BigIntStats): string | undefined;
-  set(path: string, stats: BigIntStats, sum: string): void;
+  get(path: string, status: FileStatus): string | undefined;
+  set(path: string, status: FileStatus, sum: string): void;
   save(): void;
 }
 
 /** A change within the resolution of the file system's clock cannot be told: what is as young as this is not remembered. */
-const YOUNG_NS = 50_000_000n;
+const YOUNG_MS = 50;
 const MAX_ENTRIES = 500_000;
 
 export function openStatCache(file: string): StatCache {
@@ -19,15 +21,15 @@ export function openStatCache(file: string): StatCache {
   const next = new Map<string, [facts: string, sum: string]>();
   let hasChanged = false;
   return {
-    get(path, stats) {
+    get(path, status) {
       const entry = known.get(path);
-      if (entry?.[0] !== factsOf(stats)) return undefined;
+      if (entry?.[0] !== factsOf(status)) return undefined;
       next.set(path, entry);
       return entry[1];
     },
-    set(path, stats, sum) {
-      if (BigInt(Date.now()) * 1_000_000n - stats.ctimeNs < YOUNG_NS || next.size >= MAX_ENTRIES) return;
-      next.set(path, [factsOf(stats), sum]);
+    set(path, status, sum) {
+      if (Date.now() - (status.changed.seconds * 1000 + status.changed.nanoseconds / 1e6) < YOUNG_MS || next.size >= MAX_ENTRIES) return;
+      next.set(path, [factsOf(status), sum]);
       hasChanged = true;
     },
     save() {
@@ -46,8 +48,12 @@ function touch(file: string): void {
   if (existsSync(file)) utimesSync(file, now, now);
 }
 
-function factsOf({ ino, size, mtimeNs, ctimeNs, mode, dev }: BigIntStats): string {
-  return `${dev}:${ino}:${size}:${mtimeNs}:${ctimeNs}:${mode}`;
+function factsOf({ identity, sizeBytes, modified, changed, mode }: FileStatus): string {
+  return `${identity()}:${sizeBytes}:${timeText(modified)}:${timeText(changed)}:${mode}`;
+}
+
+function timeText({ seconds, nanoseconds }: FileStatus["modified"]): string {
+  return `${seconds}.${nanoseconds}`;
 }
 
 function read(file: string): Map<string, [string, string]> {
