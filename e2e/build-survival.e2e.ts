@@ -3,14 +3,21 @@ import { existsSync, readdirSync } from "node:fs";
 import { afterEach, expect, test } from "vitest";
 
 import { paths } from "../src/store/roots.ts";
-import { tar } from "../src/testing/tar.ts";
-import { beginBuild, sendBuild } from "./build/builds.ts";
+import { type Entry, tar } from "../src/testing/tar.ts";
+import { context, type RunningBuild, startBuild, whole } from "./build/build.ts";
+
 import { useDaemon } from "./harness.ts";
 import { removeImages } from "./images/pulls.ts";
 
 /** A daemon that dies while it builds, and contexts that nobody honest would send. */
 
 const daemon = useDaemon();
+
+function begin(dockerfile: string, { query = "", entries = [] }: { query?: string; entries?: Entry[] } = {}): RunningBuild {
+  return startBuild(daemon(), context(dockerfile, ...entries), { query });
+}
+
+const told = async (build: RunningBuild): Promise<string> => whole(await build.end);
 
 afterEach(async () => {
   await removeImages(daemon());
@@ -20,16 +27,16 @@ afterEach(async () => {
 test("a daemon that is killed in a step: the next one ends the step and clears away, and what was done is cached", async () => {
   const marker = "tsubo-e2e-survivor";
   const dockerfile = (command: string): string => `FROM busybox\nRUN echo one > /one\nRUN ${command}\n`;
-  const build = beginBuild(daemon(), dockerfile(`sleep 1000 # ${marker}`));
+  const build = begin(dockerfile(`sleep 1000 # ${marker}`));
   await expect.poll(() => build.text().match(/Running in/g)?.length).toBe(2);
   // Until the first step is durable.
   await expect.poll(async () => (await daemon().dockerOk("images", "-aq")).split("\n").length).toBeGreaterThan(1);
   await daemon().kill();
-  await expect(build.done).rejects.toThrow();
+  await expect(build.end).rejects.toThrow();
   await daemon().start();
   await expect.poll(async () => (await daemon().run(["pgrep", "-f", marker])).code).toBe(1);
   await daemon().expectClean();
-  const text = await beginBuild(daemon(), dockerfile("cat /one"), { query: "t=again" }).done;
+  const text = await told(begin(dockerfile("cat /one"), { query: "t=again" }));
   expect(text).toMatch(/RUN echo one > \/one\n ---> Using cache/);
   expect(text).toContain("\none\n");
 });
@@ -41,19 +48,21 @@ test.each([
   ["a size beyond all disks", { name: "big", content: "x", sizeBytes: 8_000_000_000_000 }, /reading the build context/],
   ["a type that there is not", { name: "odd", content: "x", flag: "Z" }, /unknown type/],
 ])("%s", async (_, entry, words) => {
-  const text = await sendBuild(daemon(), tar({ name: "Dockerfile", content: "FROM busybox\nCOPY . /all\n" }, entry)).done;
+  const text = await told(startBuild(daemon(), context("FROM busybox\nCOPY . /all\n", entry)));
   expect(text).toMatch(words);
   expect(existsSync("/tmp/out")).toBe(false);
 });
 
 test("links that lead out mean what they mean within the context", async () => {
-  const text = await beginBuild(daemon(), "FROM busybox\nCOPY link/passwd /got\nRUN cat /got\n", {
-    context: [
-      { name: "etc/", type: "directory" },
-      { name: "etc/passwd", content: "the context's own\n" },
-      { name: "link", type: "symlink", link: "/etc" },
-    ],
-  }).done;
+  const text = await told(
+    begin("FROM busybox\nCOPY link/passwd /got\nRUN cat /got\n", {
+      entries: [
+        { name: "etc/", type: "directory" },
+        { name: "etc/passwd", content: "the context's own\n" },
+        { name: "link", type: "symlink", link: "/etc" },
+      ],
+    }),
+  );
   expect(text).toContain("the context's own\n");
   for (const entry of [
     { name: "out", type: "symlink", link: "/etc/shadow" } as const,
@@ -61,7 +70,7 @@ test("links that lead out mean what they mean within the context", async () => {
     { name: "out", type: "hardlink", link: "/etc/shadow" } as const,
     { name: "out", type: "symlink", link: "out" } as const,
   ]) {
-    const failed = await beginBuild(daemon(), "FROM busybox\nCOPY out /got\n", { context: [entry] }).done;
+    const failed = await told(begin("FROM busybox\nCOPY out /got\n", { entries: [entry] }));
     expect([entry, failed]).toEqual([entry, expect.stringContaining("COPY failed")]);
   }
 });
@@ -75,7 +84,7 @@ WORKDIR /away/tsubo-e2e-folder
 ADD given /away/
 RUN ls -d /tmp/tsubo-e2e-given /here /tmp/tsubo-e2e-folder /tmp/given
 `;
-  const text = await beginBuild(daemon(), dockerfile, { query: "t=links", context: [{ name: "given", content: "given" }] }).done;
+  const text = await told(begin(dockerfile, { query: "t=links", entries: [{ name: "given", content: "given" }] }));
   expect(text).toContain("/here\n/tmp/given\n/tmp/tsubo-e2e-folder\n/tmp/tsubo-e2e-given\n");
   expect(existsSync("/tmp/tsubo-e2e-given") || existsSync("/tmp/tsubo-e2e-folder")).toBe(false);
 });
@@ -87,16 +96,20 @@ test("an archive that ADD unpacks does not lead out of where it goes", async () 
     { name: "link/unpacked", content: "x" },
     { name: ".wh.passwd", content: "" },
   );
-  const text = await beginBuild(daemon(), "FROM busybox\nADD inner.tar /into/\nRUN ls -A /into /into/etc; test ! -e /etc/unpacked\n", {
-    context: [{ name: "inner.tar", content: inner }],
-  }).done;
+  const text = await told(
+    begin("FROM busybox\nADD inner.tar /into/\nRUN ls -A /into /into/etc; test ! -e /etc/unpacked\n", {
+      entries: [{ name: "inner.tar", content: inner }],
+    }),
+  );
   expect(text).toContain(".wh.passwd\netc\nlink\n");
   expect(text).toContain("unpacked\n");
   expect(text).toContain("Successfully built");
-  const out = await beginBuild(daemon(), "FROM busybox\nADD inner.tar /into/\n", {
-    context: [{ name: "inner.tar", content: tar({ name: "../../out", content: "x" }) }],
-  }).done;
-  expect(out).toMatch(/ADD failed.*leads out/);
+  const out = await told(
+    begin("FROM busybox\nADD inner.tar /into/\n", {
+      entries: [{ name: "inner.tar", content: tar({ name: "../../out", content: "x" }) }],
+    }),
+  );
+  expect(out).toMatch('failed to copy files: "../../out" leads out of the layer');
 });
 
 test.each([
@@ -107,7 +120,7 @@ test.each([
   ["a Dockerfile that is a folder", tar({ name: "Dockerfile/", type: "directory" }), /Cannot locate specified Dockerfile: Dockerfile/],
   ["a Dockerfile that leads out", tar({ name: "Dockerfile", type: "symlink", link: "/etc/passwd" }), /Cannot locate specified Dockerfile/],
 ])("a context that is %s", async (_, body, words) => {
-  expect(await sendBuild(daemon(), body).done).toMatch(words);
+  expect(await told(startBuild(daemon(), body))).toMatch(words);
 });
 
 test.each([
@@ -122,6 +135,6 @@ test.each([
   ["tsubo-context=relative", /no absolute path/],
   ["tsubo-context=/etc&tsubo-device=1&tsubo-inode=1", /is not the one that the client sees/],
 ])("a query with %s", async (query, words) => {
-  const text = await beginBuild(daemon(), "FROM busybox\nRUN true\n", { query }).done;
+  const text = await told(begin("FROM busybox\nRUN true\n", { query }));
   expect(text).toMatch(words);
 });

@@ -3,13 +3,20 @@ import { readdirSync } from "node:fs";
 import { afterEach, expect, test } from "vitest";
 
 import { paths } from "../src/store/roots.ts";
-import { beginBuild } from "./build/builds.ts";
+import { context, type RunningBuild, startBuild, whole } from "./build/build.ts";
+import type { Entry } from "../src/testing/tar.ts";
 import { useDaemon } from "./harness.ts";
 import { removeImages } from "./images/pulls.ts";
 
 /** Stages and builds side by side, and builds that are given up. */
 
 const daemon = useDaemon();
+
+function begin(dockerfile: string, { query = "", entries = [] }: { query?: string; entries?: Entry[] } = {}): RunningBuild {
+  return startBuild(daemon(), context(dockerfile, ...entries), { query });
+}
+
+const told = async (build: RunningBuild): Promise<string> => whole(await build.end);
 
 afterEach(async () => {
   await removeImages(daemon());
@@ -27,7 +34,7 @@ RUN --mount=type=cache,target=/c,id=meeting touch /c/${name}; while [ $(ls /c | 
 `,
   );
   const copies = names.map((name) => `COPY --from=${name} /met /${name}\n`);
-  const text = await beginBuild(daemon(), `${stages.join("")}FROM scratch\n${copies.join("")}`, { query: "t=stages" }).done;
+  const text = await told(begin(`${stages.join("")}FROM scratch\n${copies.join("")}`, { query: "t=stages" }));
   expect(text).toContain("Successfully tagged stages:latest");
   expect(names.map((name) => text.indexOf(`${name} met\n`))).toEqual(
     names.map((name) => text.indexOf(`${name} met\n`)).toSorted((a, b) => a - b),
@@ -39,9 +46,9 @@ RUN --mount=type=cache,target=/c,id=meeting touch /c/${name}; while [ $(ls /c | 
 
 test("builds of one context share the work", async () => {
   const dockerfile = "FROM busybox\nCOPY given /given\nRUN sleep 0.3; head -c 8 /dev/urandom | md5sum > /random\nRUN cat /random\n";
-  const context = [{ name: "given", content: "given" }];
-  const builds = [1, 2, 3].map((number) => beginBuild(daemon(), dockerfile, { query: `t=together${number}`, context }));
-  const texts = await Promise.all(builds.map(({ done }) => done));
+  const entries = [{ name: "given", content: "given" }];
+  const builds = [1, 2, 3].map((number) => begin(dockerfile, { query: `t=together${number}`, entries }));
+  const texts = await Promise.all(builds.map(told));
   const ids = await Promise.all([1, 2, 3].map((number) => daemon().dockerOk("inspect", "-f", "{{.Id}}", `together${number}`)));
   expect(new Set(ids).size).toBe(1);
   expect(texts.reduce((sum, text) => sum + count(text, / ---> Running in/), 0)).toBe(2);
@@ -49,25 +56,25 @@ test("builds of one context share the work", async () => {
 
 test("one that is given up while another waits for its step: the other does it itself", async () => {
   const dockerfile = "FROM busybox\nRUN sleep 2; echo done\n";
-  const first = beginBuild(daemon(), dockerfile);
+  const first = begin(dockerfile);
   await expect.poll(() => first.text()).toContain("Running in");
-  const second = beginBuild(daemon(), dockerfile, { query: "t=second" });
+  const second = begin(dockerfile, { query: "t=second" });
   await expect.poll(() => second.text()).toContain("Step 2/2");
-  first.abandon();
-  expect(await second.done).toMatch(/Running in[^]*done\n[^]*Successfully tagged second:latest/);
+  first.leave();
+  expect(await told(second)).toMatch(/Running in[^]*done\n[^]*Successfully tagged second:latest/);
 });
 
 test("a build that is given up in a step stops at once, and keeps the steps before", async () => {
   const marker = "tsubo-e2e-given-up";
   const dockerfile = `FROM busybox\nRUN echo before\nRUN sleep 1000 # ${marker}\n`;
-  const build = beginBuild(daemon(), dockerfile);
+  const build = begin(dockerfile);
   await expect.poll(() => count(build.text(), /Running in/)).toBe(2);
-  build.abandon();
+  build.leave();
   await expect.poll(async () => (await daemon().run(["pgrep", "-f", marker])).code, { timeout: 5000 }).toBe(1);
   await expect.poll(() => readdirSync(paths.builds(daemon().roots))).toEqual([]);
-  const again = beginBuild(daemon(), dockerfile);
+  const again = begin(dockerfile);
   await expect.poll(() => again.text()).toMatch(/RUN echo before\n ---> Using cache/);
-  again.abandon();
+  again.leave();
   await expect.poll(() => readdirSync(paths.builds(daemon().roots))).toEqual([]);
 });
 
@@ -79,7 +86,7 @@ FROM busybox
 RUN echo kept > /kept
 RUN exit 7
 `;
-  const text = await beginBuild(daemon(), dockerfile).done;
+  const text = await told(begin(dockerfile));
   expect(text).toMatch(/The command '\/bin\/sh -c exit 7' returned a non-zero code: 7$/);
   expect((await daemon().run(["pgrep", "-f", marker])).code).toBe(1);
   const [, last = ""] = /RUN echo kept > \/kept\n ---> Running in .*\n(?:.*\n)* ---> ([0-9a-f]{12})\nStep 5/.exec(text) ?? [];

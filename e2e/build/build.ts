@@ -24,6 +24,8 @@ export async function build(daemon: TestDaemon, archive: Buffer, query = ""): Pr
 
 /** A build under way, whose client may go at any moment. */
 export interface RunningBuild {
+  /** What it has said so far. */
+  text(): string;
   /** Resolves when it has said this. */
   says(text: string): Promise<void>;
   send(bytes: Buffer): void;
@@ -55,6 +57,7 @@ export function startBuild(daemon: TestDaemon, archive: Buffer, options: { isWho
     end,
     send: (bytes) => void outgoing.write(bytes),
     leave: () => outgoing.destroy(),
+    text: () => saidIn(200, heard).text,
     says: (text) =>
       new Promise((resolve, reject) => {
         const look = (): void => {
@@ -70,6 +73,11 @@ export function startBuild(daemon: TestDaemon, archive: Buffer, options: { isWho
         );
       }),
   };
+}
+
+/** All of it: the text, and how it failed. */
+export function whole({ text, error }: Said): string {
+  return text + error;
 }
 
 function saidIn(status: number, answer: string): Said {

@@ -321,6 +321,7 @@ function join(folder: string, name: string): string {
 function describe(error: unknown, entry: string): EngineError {
   const where = entry === "" ? "" : `"${printable(entry)}": `;
   const why = codeOf(error) === "ENOSPC" || codeOf(error) === "EDQUOT" ? "no space left on device" : messageOf(error);
-  if (error instanceof EngineError && error.message.startsWith(where)) return error;
+  // It names an entry already: of an archive that is unpacked, or the one that it is about.
+  if (error instanceof EngineError && error.message.startsWith('"')) return error;
   return new EngineError(error instanceof EngineError ? error.kind : "system", `${where}${why}`, { cause: error });
 }
