@@ -1,4 +1,4 @@
-import { errno, libc, SystemCallError } from "./ffi.ts";
+import { checked, errno, libc, SystemCallError } from "./ffi.ts";
 import { bytesOf, type FileTime } from "./openat.ts";
 
 /** What statx(2) says of a name below a folder's descriptor, itself and not what it leads to. Thrice as fast as by a name below /proc. */
@@ -24,6 +24,10 @@ const nativeStatx = libc("int statx(int directory, void *path, int flags, uint m
 
 const AT_SYMLINK_NOFOLLOW = 0x100;
 const STATX_BASIC_STATS = 0x7ff;
+const AT_EMPTY_PATH = 0x1000;
+/** STATX_TYPE, STATX_MODE, STATX_UID and STATX_GID. */
+const STATX_OWNERSHIP = 0x1b;
+const EMPTY_PATH = Buffer.alloc(1);
 const S_IFMT = 0o170000;
 const TYPES: Record<number, FileStatus["type"]> = {
   0o100000: "file",
@@ -62,6 +66,12 @@ export function statusAt(folder: number, name: string): FileStatus | undefined {
     major: buffer.readUInt32LE(128),
     minor: buffer.readUInt32LE(132),
   };
+}
+
+/** Whose an open file is, and its mode without the bits of the type. */
+export function ownershipOf(fd: number, what: string): { user: number; group: number; mode: number } {
+  checked("statx", nativeStatx(fd, EMPTY_PATH, AT_EMPTY_PATH, STATX_OWNERSHIP, buffer), what);
+  return { user: buffer.readUInt32LE(20), group: buffer.readUInt32LE(24), mode: buffer.readUInt16LE(28) & 0o7777 };
 }
 
 function timeAt(at: number): FileTime {

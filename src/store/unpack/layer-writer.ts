@@ -2,6 +2,7 @@ import { lstatSync, readlinkSync, rmSync, type Stats } from "node:fs";
 
 import { EngineError, codeOf, messageOf } from "../../base/errors.ts";
 import { setAttribute, setAttributeOfPath } from "../../kernel/file-attributes.ts";
+import { ownershipOf } from "../../kernel/file-status.ts";
 import * as at from "../../kernel/openat.ts";
 import { MAX_PATH_BYTES, parseEntryPath, printable, type EntryPath } from "./entry-path.ts";
 import { OPAQUE_ATTRIBUTE, OPAQUE_VALUE } from "./overlay-marks.ts";
@@ -104,8 +105,7 @@ export class LayerWriter implements TarSink {
     this.#file = undefined;
     try {
       if (hasHoles) at.setSize(fd, entry.sizeBytes, printable(entry.name));
-      at.changeOwner(fd, entry.user, entry.group, entry.name);
-      at.changeMode(fd, entry.mode, entry.name);
+      own(fd, entry);
       for (const [name, value] of entry.attributes) {
         tolerateUnsupported(name, () => setAttribute(fd, name, value, printable(entry.name)));
       }
@@ -375,6 +375,15 @@ function tolerateUnsupported(name: string, set: () => void): void {
   } catch (error) {
     if (codeOf(error) !== "EOPNOTSUPP" && codeOf(error) !== "ENOTSUP") throw new EngineError("invalid", messageOf(error), { cause: error });
   }
+}
+
+/** Owner and mode of a file that was just made: most have them already, and asking is far cheaper than a change. */
+function own(fd: number, { user, group, mode, name }: TarEntry): void {
+  const made = ownershipOf(fd, name);
+  const isOthers = made.user !== user || made.group !== group;
+  if (isOthers) at.changeOwner(fd, user, group, name);
+  // A change of the owner takes setuid bits away.
+  if (isOthers || made.mode !== mode) at.changeMode(fd, mode, name);
 }
 
 function joined(path: EntryPath): string {
