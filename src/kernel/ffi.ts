@@ -9,13 +9,27 @@ import koffi, { type LibraryHandle } from "koffi";
  */
 
 const library = koffi.load(null);
+const errnoLocation = library.func("void *__errno_location()") as () => bigint;
+const threadErrno = new Int32Array(koffi.view(errnoLocation(), Int32Array.BYTES_PER_ELEMENT));
+let lastErrno = 0;
 
 /** A function of the C library (or of another library that is loaded), declared by its C prototype. */
 export type NativeFunction = ReturnType<LibraryHandle["func"]>;
 
-/** Declares a function of the process's own C library, e.g. `libc("int umount2(const char *target, int flags)")`. */
+/**
+ * Declares a function of the process's own C library, e.g. `libc("int umount2(const char *target, int flags)")`.
+ *
+ * errno is read in the same breath as the call: V8's locks are futexes, so whatever JavaScript runs in between (a function's entry may
+ * install compiled code) can leave an EAGAIN of its own there.
+ */
 export function libc(prototype: string): NativeFunction {
-  return library.func(prototype);
+  const native = library.func(prototype);
+  const call = (...args: unknown[]): unknown => {
+    const result: unknown = native(...args);
+    if ((result as number) < 0) lastErrno = threadErrno[0] ?? 0;
+    return result;
+  };
+  return Object.assign(call, native);
 }
 
 /** Loads another shared library; undefined where it is not installed. */
@@ -33,9 +47,9 @@ export function addressOf(buffer: Uint8Array): bigint {
   return koffi.address(buffer);
 }
 
-/** The thread's errno after a call that failed. Read it before any other native call. */
+/** errno as this thread's last call of the C library that gave something negative left it. */
 export function errno(): number {
-  return koffi.errno();
+  return lastErrno;
 }
 
 const ERRNO_NAMES = new Map(Object.entries(koffi.os.errno).map(([name, value]) => [value, name]));
@@ -66,9 +80,10 @@ export function checked(call: string, result: number, what: string): number {
 export function checkedAsync(call: string, native: NativeFunction, args: unknown[], what: string): Promise<number> {
   return new Promise((resolve, reject) => {
     native.async(...args, (error: unknown, result: number) => {
-      // koffi keeps the pool thread's errno for the length of this callback.
+      // koffi makes the pool thread's errno this one's for the length of the callback.
+      const number = threadErrno[0] ?? 0;
       if (error) reject(error instanceof Error ? error : new Error(`${call} ${what}`, { cause: error }));
-      else if (result < 0) reject(new SystemCallError(call, errno(), what));
+      else if (result < 0) reject(new SystemCallError(call, number, what));
       else resolve(result);
     });
   });
