@@ -19,6 +19,8 @@ export const DECLARATIONS: readonly string[] = [
   "set masq4 { type ipv4_addr; flags interval; }", //                      leave with the host's address
   "set masq6 { type ipv6_addr; flags interval; }",
   "set uplinks { type ifname; }", //                                       links that forward only for our sake
+  "set uplinks6 { type ifname; }",
+  "set closed { type nf_proto; }", //                                      families in which the host forwards only for our sake
   "map port4 { type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service; }", //  published on one address
   "map port4any { type inet_proto . inet_service : ipv4_addr . inet_service; }", //           on all
   "map port6 { type ipv6_addr . inet_proto . inet_service : ipv6_addr . inet_service; }",
@@ -59,7 +61,9 @@ export const RULES: readonly string[] = [
   "rule postrouting ct status dnat oifname . ip6 saddr @nets6 masquerade",
 
   // We switched forwarding on for these, for our networks' sake: between them the host forwards as little as before.
-  "rule forward iifname @uplinks oifname @uplinks drop",
+  "rule forward meta nfproto ipv4 iifname @uplinks oifname @uplinks drop",
+  "rule forward meta nfproto ipv6 iifname @uplinks6 oifname @uplinks6 drop",
+  "rule forward meta nfproto @closed iifname != @bridges oifname != @bridges drop",
   "rule forward iifname != @bridges oifname != @bridges return",
   "rule forward ct state established,related accept",
   "rule forward iifname . oifname @same accept",
@@ -70,6 +74,9 @@ export const RULES: readonly string[] = [
   "rule forward oifname @bridges drop",
   "rule forward accept",
 ];
+
+/** Sets whose elements are the host's links and not our objects; the kernel's table remembers them across daemons. */
+export const HOST_SETS: readonly string[] = ["uplinks", "uplinks6", "closed"];
 
 /** What a bridge network puts into the sets. */
 export function networkElements(network: NetworkRecord): FirewallElement[] {

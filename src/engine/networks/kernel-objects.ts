@@ -2,7 +2,7 @@ import type { FirewallElement } from "../../kernel/net/firewall.ts";
 import type { ObjectsFound } from "../../kernel/net/operations.ts";
 import { LINK_PREFIX } from "../../kernel/net/links.ts";
 import type { EndpointRecord } from "./endpoint-records.ts";
-import { networkElements, portElements } from "./firewall-rules.ts";
+import { HOST_SETS, networkElements, portElements } from "./firewall-rules.ts";
 import type { NetworkRecord } from "./network-records.ts";
 import type { KernelObject } from "./networks.ts";
 import type { HostPort } from "./port-holder.ts";
@@ -25,13 +25,13 @@ export function expectedObjects(networks: readonly NetworkRecord[], endpoints: r
   ];
 }
 
-/** The same of what was found. Not `uplinks`: those are the host's; not ports that others put on a bridge of ours. */
+/** The same of what was found. Not the host's own links; not ports that others put on a bridge of ours. */
 export function foundObjects(found: ObjectsFound, heldPorts: readonly HostPort[]): KernelObject[] {
   return [
     ...found.namespaces.map(({ name, mounted }): KernelObject => ({ kind: "namespace", name: mounted ? name : `${name} (not mounted)` })),
     ...found.ports.filter(({ link }) => link.startsWith(LINK_PREFIX)).map(({ link }): KernelObject => ({ kind: "link", name: link })),
     ...found.bridges.map((name): KernelObject => ({ kind: "bridge", name })),
-    ...found.elements.filter(({ set }) => set !== "uplinks").map(ruleOf),
+    ...found.elements.filter(({ set }) => !HOST_SETS.includes(set)).map(ruleOf),
     ...heldPorts.map(portOf),
   ];
 }

@@ -12,7 +12,7 @@ import type { Database } from "../../store/database.ts";
 import { paths, type Roots } from "../../store/roots.ts";
 import { openBridgeDriver } from "./bridge-driver.ts";
 import { allEndpoints, endpointsOfContainer, type EndpointRecord } from "./endpoint-records.ts";
-import { DECLARATIONS, networkElements, portElements, RULES } from "./firewall-rules.ts";
+import { DECLARATIONS, HOST_SETS, networkElements, portElements, RULES } from "./firewall-rules.ts";
 import { joinNetwork } from "./join.ts";
 import { expectedObjects, foundObjects } from "./kernel-objects.ts";
 import { leaveNetworks } from "./leave.ts";
@@ -161,7 +161,7 @@ async function setUpNetworks(parts: NetworkParts, way: FirewallWay): Promise<voi
       ...networks.flatMap(networkElements),
       ...allEndpoints(database).flatMap((endpoint) => portElements(endpoint.ipv4Address, endpoint.ports)),
     ],
-    keep: ["uplinks"],
+    keep: [...HOST_SETS],
     scratchFile: path.join(roots.exec, "firewall.nft"),
     way,
   });

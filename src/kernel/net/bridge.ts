@@ -1,26 +1,15 @@
 import { closeSync } from "node:fs";
+import { isIP } from "node:net";
 
 import { EngineError } from "../../base/errors.ts";
 import { failpoint } from "../../base/failpoint.ts";
 import { libc, SystemCallError } from "../ffi.ts";
-import {
-  addIpv4Address,
-  addIpv4DefaultRoute,
-  createBridge,
-  createVeth,
-  decodeIpv4Address,
-  decodeLink,
-  deleteLink,
-  dumpIpv4Addresses,
-  getLink,
-  raiseBridge,
-  raiseLink,
-  raisePort,
-  setMtu,
-} from "./links.ts";
-import { NETLINK_ROUTE, openNetlinkSocket, type NetlinkSocket } from "./netlink-socket.ts";
+import { addressBytes } from "./ip-text.ts";
+import { createBridge, createVeth, decodeLink, deleteLink, getLink, raiseBridge, raiseLink, raisePort, setMtu } from "./links.ts";
+import { ignoring, NETLINK_ROUTE, openNetlinkSocket, type NetlinkSocket } from "./netlink-socket.ts";
 import { inNamespace, openNamespace } from "./netns.ts";
-import { ensureSetting } from "./settings.ts";
+import { addAddress, decodeAddress, deleteDefaultRoute, dumpIpv4Addresses, setDefaultRoute } from "./routes.ts";
+import { ensureSetting, writeSetting } from "./settings.ts";
 
 /** A bridge and its ports: how containers come onto it. */
 export interface BridgeSpec {
@@ -28,8 +17,11 @@ export interface BridgeSpec {
   /** Given to a bridge that has no IPv4 address yet. */
   address: string;
   prefixLength: number;
+  ipv6?: { address: string; prefixLength: number } | undefined;
   macAddress: string;
   mtu: number | undefined;
+  /** Its containers reach each other only where the firewall makes an exception. */
+  isolated?: boolean | undefined;
 }
 
 export interface BridgeFound {
@@ -50,7 +42,16 @@ export interface ConnectSpec {
   prefixLength: number;
   /** Absent: no default route. */
   gateway: string | undefined;
+  /** Absent: the link has no IPv6 at all. */
+  ipv6?: { address: string; prefixLength: number; gateway: string | undefined } | undefined;
   mtu: number | undefined;
+  isolated?: boolean | undefined;
+}
+
+/** A gateway, and the link inside the namespace that it is behind. */
+export interface DefaultRoute {
+  link: string;
+  gateway: string;
 }
 
 const nameToIndex = libc("unsigned int if_nametoindex(const char *name)");
@@ -69,9 +70,18 @@ export function ensureBridge(routes: NetlinkSocket, spec: BridgeSpec): BridgeFou
   // Lets 127.0.0.1:PORT be rewritten to a container's address; the rules' `guard` chain keeps containers off the host's 127.0.0.1.
   ensureSetting(`ipv4/conf/${spec.name}/route_localnet`, "1");
   ensureSetting(`ipv6/conf/${spec.name}/accept_ra`, "0");
-  const address = addressBytes(spec.address);
+  // Isolated containers find each other's addresses at the host, which then asks the firewall.
+  ensureSetting(`ipv4/conf/${spec.name}/proxy_arp_pvlan`, spec.isolated === true ? "1" : "0");
+  if (spec.ipv6) {
+    ensureSetting(`ipv6/conf/${spec.name}/disable_ipv6`, "0");
+    ensureSetting(`ipv6/conf/${spec.name}/force_forwarding`, "1");
+  }
+  const given = [...(found.address === undefined ? [spec] : []), ...(spec.ipv6 ? [spec.ipv6] : [])];
+  const { index } = found;
   routes.transact([
-    ...(found.address === undefined ? [addIpv4Address(found.index, address, spec.prefixLength, `giving ${spec.name} its address`)] : []),
+    ...given.map(({ address, prefixLength }) => {
+      return addAddress(index, addressBytes(address), prefixLength, `giving ${spec.name} its address ${address}`);
+    }),
     raiseBridge(spec.name),
   ]);
   return {
@@ -95,12 +105,12 @@ export function findBridge(routes: NetlinkSocket, name: string): BridgeFound | u
     throw new EngineError("conflict", `using ${name} as a bridge: it is a network link of another kind: choose another --bridge`);
   const address = routes
     .query(dumpIpv4Addresses)
-    .map(decodeIpv4Address)
+    .map(decodeAddress)
     .find((candidate) => candidate.linkIndex === link.index);
   return { index: link.index, address: address?.address, prefixLength: address?.prefixLength ?? 0, mtu: link.mtu };
 }
 
-/** Gives a namespace a link on the bridge, with address and default route. Leaves no link behind when it throws. */
+/** Gives a namespace a link on the bridge, with addresses and default routes. Leaves no link behind when it throws. */
 export function connectToBridge(routes: NetlinkSocket, spec: ConnectSpec): void {
   const bridgeIndex = Number(nameToIndex(spec.bridge));
   if (bridgeIndex === 0)
@@ -108,7 +118,10 @@ export function connectToBridge(routes: NetlinkSocket, spec: ConnectSpec): void 
   const namespaceFd = openNamespace(spec.namespaceFile);
   try {
     const peer = { name: spec.containerLink, macAddress: spec.macAddress, namespaceFd };
-    routes.transact([createVeth({ name: spec.hostLink, bridgeIndex, mtu: spec.mtu, peer }), raisePort(spec.hostLink)]);
+    routes.transact([
+      createVeth({ name: spec.hostLink, bridgeIndex, mtu: spec.mtu, peer }),
+      raisePort(spec.hostLink, spec.isolated === true),
+    ]);
     try {
       failpoint("network.connect.linked");
       configureInside(namespaceFd, spec);
@@ -122,23 +135,47 @@ export function connectToBridge(routes: NetlinkSocket, spec: ConnectSpec): void 
 }
 
 function configureInside(namespaceFd: number, spec: ConnectSpec): void {
-  const { socket, index } = inNamespace(namespaceFd, () => ({
-    socket: openNetlinkSocket(NETLINK_ROUTE),
-    index: Number(nameToIndex(spec.containerLink)),
-  }));
+  const { socket, index } = inNamespace(namespaceFd, () => {
+    if (spec.ipv6) writeSetting(`ipv6/conf/${spec.containerLink}/disable_ipv6`, "0");
+    return { socket: openNetlinkSocket(NETLINK_ROUTE), index: Number(nameToIndex(spec.containerLink)) };
+  });
   try {
     const what = `of container link ${spec.containerLink}`;
+    const families = [spec, ...(spec.ipv6 ? [spec.ipv6] : [])];
     socket.transact([
-      addIpv4Address(index, addressBytes(spec.address), spec.prefixLength, `setting the address ${what}`),
+      ...families.map(({ address, prefixLength }) => {
+        return addAddress(index, addressBytes(address), prefixLength, `setting the address ${address} ${what}`);
+      }),
       raiseLink(spec.containerLink),
-      ...(spec.gateway === undefined ? [] : [addIpv4DefaultRoute(index, addressBytes(spec.gateway), `setting the default route ${what}`)]),
+      ...families.flatMap(({ gateway }) =>
+        gateway === undefined ? [] : [setDefaultRoute(index, addressBytes(gateway), `setting the default route ${what}`)],
+      ),
     ]);
   } finally {
     socket.close();
   }
 }
 
-/** The four bytes of a dotted IPv4 address that was validated before. */
-export function addressBytes(address: string): Buffer {
-  return Buffer.from(address.split(".").map(Number));
+/** The namespace has these default routes, at most one of each family, and no others. */
+export function setDefaultRoutes(namespaceFile: string, wanted: readonly DefaultRoute[]): void {
+  const namespaceFd = openNamespace(namespaceFile);
+  try {
+    const { socket, requests } = inNamespace(namespaceFd, () => ({
+      socket: openNetlinkSocket(NETLINK_ROUTE),
+      requests: wanted.map(({ link, gateway }) =>
+        setDefaultRoute(Number(nameToIndex(link)), addressBytes(gateway), `setting the default route by ${link}`),
+      ),
+    }));
+    try {
+      socket.transact(requests);
+      for (const family of [4, 6] as const) {
+        if (wanted.some(({ gateway }) => isIP(gateway) === family)) continue;
+        ignoring(["ESRCH"], () => socket.transact([deleteDefaultRoute(family)]));
+      }
+    } finally {
+      socket.close();
+    }
+  } finally {
+    closeSync(namespaceFd);
+  }
 }

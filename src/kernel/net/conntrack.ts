@@ -1,3 +1,4 @@
+import { AF_INET, AF_INET6, addressText, familyOf } from "./ip-text.ts";
 import { ACK, attribute, byteAttribute, nested, REQUEST, type NetlinkRequest } from "./netlink.ts";
 
 /**
@@ -6,13 +7,13 @@ import { ACK, attribute, byteAttribute, nested, REQUEST, type NetlinkRequest } f
  */
 
 const CT_DELETE = (1 << 8) | 2;
-const AF_INET = 2;
 const CTA_TUPLE_ORIG = 1;
 const CTA_TUPLE_REPLY = 2;
 const CTA_FILTER = 25;
 const CTA_TUPLE_IP = 1;
 const CTA_TUPLE_PROTO = 2;
 const CTA_IP_V4_SRC = 1;
+const CTA_IP_V6_SRC = 3;
 const CTA_PROTO_NUM = 1;
 const CTA_PROTO_DST_PORT = 3;
 const CTA_FILTER_ORIG_FLAGS = 1;
@@ -26,30 +27,33 @@ const COMPARE_DESTINATION_PORT = 1 << 5;
 /** Numbers of the protocols that have ports. */
 export const PROTOCOL_NUMBERS = { tcp: 6, udp: 17, sctp: 132 } as const;
 
-/** Forgets every IPv4 connection that `address` (4 bytes) answers. */
+/** Forgets every connection that `address` (4 or 16 bytes) answers. */
 export function forgetConnectionsTo(address: Buffer): NetlinkRequest {
-  const tuple = nested(CTA_TUPLE_REPLY, nested(CTA_TUPLE_IP, attribute(CTA_IP_V4_SRC, address)));
-  return deletion(tuple, 0, COMPARE_SOURCE, `forgetting connections to ${[...address].join(".")}`);
+  const family = familyOf(address);
+  const source = attribute(family === AF_INET6 ? CTA_IP_V6_SRC : CTA_IP_V4_SRC, address);
+  const tuple = nested(CTA_TUPLE_REPLY, nested(CTA_TUPLE_IP, source));
+  return deletion(family, tuple, 0, COMPARE_SOURCE, `forgetting connections to ${addressText(address)}`);
 }
 
-/** Forgets every IPv4 connection of a protocol that was made to `port`, whoever answers it. */
-export function forgetConnectionsOfPort(port: number, protocol: number): NetlinkRequest {
+/** Forgets every connection of a family and protocol that was made to `port`, whoever answers it. */
+export function forgetConnectionsOfPort(family: 4 | 6, port: number, protocol: number): NetlinkRequest {
   const bytes = Buffer.alloc(2);
   bytes.writeUInt16BE(port);
   const tuple = nested(
     CTA_TUPLE_ORIG,
     nested(CTA_TUPLE_PROTO, byteAttribute(CTA_PROTO_NUM, protocol), attribute(CTA_PROTO_DST_PORT, bytes)),
   );
-  return deletion(tuple, COMPARE_PROTOCOL | COMPARE_DESTINATION_PORT, 0, `forgetting connections of port ${port}`);
+  const compared = COMPARE_PROTOCOL | COMPARE_DESTINATION_PORT;
+  return deletion(family === 6 ? AF_INET6 : AF_INET, tuple, compared, 0, `forgetting connections of port ${port}`);
 }
 
-function deletion(tuple: Buffer, originalFlags: number, replyFlags: number, what: string): NetlinkRequest {
+function deletion(family: number, tuple: Buffer, originalFlags: number, replyFlags: number, what: string): NetlinkRequest {
   const filter = nested(
     CTA_FILTER,
     flagsAttribute(CTA_FILTER_ORIG_FLAGS, originalFlags),
     flagsAttribute(CTA_FILTER_REPLY_FLAGS, replyFlags),
   );
-  return { type: CT_DELETE, flags: REQUEST | ACK, body: Buffer.concat([Buffer.from([AF_INET, 0, 0, 0]), tuple, filter]), what };
+  return { type: CT_DELETE, flags: REQUEST | ACK, body: Buffer.concat([Buffer.from([family, 0, 0, 0]), tuple, filter]), what };
 }
 
 function flagsAttribute(type: number, flags: number): Buffer {

@@ -1,3 +1,4 @@
+import { AF_INET6 } from "./ip-text.ts";
 import {
   ACK,
   attribute,
@@ -9,14 +10,13 @@ import {
   EXCLUSIVE,
   nested,
   numberAttribute,
-  REPLACE,
   REQUEST,
   textAttribute,
   type NetlinkMessage,
   type NetlinkRequest,
 } from "./netlink.ts";
 
-/** Links, addresses and routes as rtnetlink requests, and what its dumps say. */
+/** Links as rtnetlink requests, and what a dump of them says. */
 export interface Link {
   index: number;
   name: string;
@@ -28,31 +28,13 @@ export interface Link {
   loopback: boolean;
 }
 
-export interface LinkAddress {
-  linkIndex: number;
-  address: string;
-  prefixLength: number;
-}
-
-export interface Route {
-  destination: string;
-  prefixLength: number;
-  linkIndex: number;
-}
-
 /** All links we name ourselves begin so, so that others can name them in their rules (`-i tsubo+`). */
 export const LINK_PREFIX = "tsubo";
 
 const RTM_NEWLINK = 16;
 const RTM_DELLINK = 17;
 const RTM_GETLINK = 18;
-const RTM_NEWADDR = 20;
-const RTM_GETADDR = 22;
-const RTM_NEWROUTE = 24;
-const RTM_GETROUTE = 26;
 
-const AF_INET = 2;
-const AF_INET6 = 10;
 const IFF_UP = 0x1;
 const IFF_LOOPBACK = 0x8;
 
@@ -72,17 +54,9 @@ const IFLA_INET6_ADDR_GEN_MODE = 8;
 const ADDR_GEN_NONE = 1;
 const IFLA_BRPORT_STATE = 1;
 const IFLA_BRPORT_MODE = 4;
+const IFLA_BRPORT_ISOLATED = 33;
 const PORT_DISABLED = 0;
 
-const IFA_ADDRESS = 1;
-const IFA_LOCAL = 2;
-const IFA_BROADCAST = 4;
-const RTA_DST = 1;
-const RTA_OIF = 4;
-const RTA_GATEWAY = 5;
-const RT_TABLE_MAIN = 254;
-const RTPROT_BOOT = 3;
-const RTN_UNICAST = 1;
 const IFINFO_BYTES = 16;
 
 /** RTMGRP_LINK: links that come, go and change. */
@@ -124,12 +98,15 @@ export function createVeth(pair: {
   ]);
 }
 
-/** Brings a bridge port up, without an IPv6 address of its own, and lets it send back where it received (hairpin: br_netfilter needs it). */
-export function raisePort(name: string): NetlinkRequest {
+/**
+ * Brings a bridge port up, without an IPv6 address of its own, and lets it send back where it received (hairpin: br_netfilter needs it).
+ * Isolated ports reach each other only by way of the host, and so by its firewall, even where br_netfilter is off.
+ */
+export function raisePort(name: string, isolated: boolean): NetlinkRequest {
   return linkRequest(RTM_NEWLINK, 0, `bringing ${name} up`, linkHeader(0, IFF_UP), [
     textAttribute(IFLA_IFNAME, name),
     withoutAddressGeneration(),
-    slaveData(byteAttribute(IFLA_BRPORT_MODE, 1)),
+    slaveData(byteAttribute(IFLA_BRPORT_MODE, 1), byteAttribute(IFLA_BRPORT_ISOLATED, isolated ? 1 : 0)),
   ]);
 }
 
@@ -170,36 +147,11 @@ export function deleteLink(name: string): NetlinkRequest {
   return linkRequest(RTM_DELLINK, 0, `deleting link ${name}`, linkHeader(0, 0, 0), [textAttribute(IFLA_IFNAME, name)]);
 }
 
-export function addIpv4Address(linkIndex: number, address: Buffer, prefixLength: number, what: string): NetlinkRequest {
-  const header = Buffer.alloc(8);
-  header.writeUInt8(AF_INET, 0);
-  header.writeUInt8(prefixLength, 1);
-  header.writeUInt32LE(linkIndex, 4);
-  const broadcast = Buffer.alloc(4);
-  broadcast.writeUInt32BE((address.readUInt32BE(0) | (prefixLength === 32 ? 0 : 0xffffffff >>> prefixLength)) >>> 0);
-  const body = Buffer.concat([
-    header,
-    attribute(IFA_LOCAL, address),
-    attribute(IFA_ADDRESS, address),
-    ...(prefixLength < 31 ? [attribute(IFA_BROADCAST, broadcast)] : []),
-  ]);
-  return { type: RTM_NEWADDR, flags: REQUEST | ACK | CREATE | REPLACE, body, what };
-}
-
-export function addIpv4DefaultRoute(linkIndex: number, gateway: Buffer, what: string): NetlinkRequest {
-  const header = Buffer.from([AF_INET, 0, 0, 0, RT_TABLE_MAIN, RTPROT_BOOT, 0, RTN_UNICAST, 0, 0, 0, 0]);
-  const body = Buffer.concat([header, attribute(RTA_GATEWAY, gateway), numberAttribute(RTA_OIF, linkIndex)]);
-  return { type: RTM_NEWROUTE, flags: REQUEST | ACK | CREATE | REPLACE, body, what };
-}
-
 export const dumpLinks: NetlinkRequest = { type: RTM_GETLINK, flags: REQUEST | DUMP, body: linkHeader(0, 0, 0), what: "listing links" };
 /** Answers with one link, or ENODEV. */
 export function getLink(name: string): NetlinkRequest {
   return linkRequest(RTM_GETLINK, 0, `finding link ${name}`, linkHeader(0, 0), [textAttribute(IFLA_IFNAME, name)]);
 }
-
-export const dumpIpv4Addresses: NetlinkRequest = dumpOf(RTM_GETADDR, 8, "listing addresses");
-export const dumpIpv4Routes: NetlinkRequest = dumpOf(RTM_GETROUTE, 12, "listing routes");
 
 export function decodeLink(message: NetlinkMessage): Link {
   const attributes = decodeAttributes(message.body, IFINFO_BYTES);
@@ -214,25 +166,6 @@ export function decodeLink(message: NetlinkMessage): Link {
     up: (flags & IFF_UP) !== 0,
     loopback: (flags & IFF_LOOPBACK) !== 0,
   };
-}
-
-export function decodeIpv4Address(message: NetlinkMessage): LinkAddress {
-  const attributes = decodeAttributes(message.body, 8);
-  const address = attributes.get(IFA_LOCAL) ?? attributes.get(IFA_ADDRESS) ?? Buffer.alloc(4);
-  return { linkIndex: message.body.readUInt32LE(4), address: ipv4Text(address), prefixLength: message.body.readUInt8(1) };
-}
-
-export function decodeIpv4Route(message: NetlinkMessage): Route {
-  const attributes = decodeAttributes(message.body, 12);
-  return {
-    destination: ipv4Text(attributes.get(RTA_DST) ?? Buffer.alloc(4)),
-    prefixLength: message.body.readUInt8(1),
-    linkIndex: attributes.get(RTA_OIF)?.readUInt32LE(0) ?? 0,
-  };
-}
-
-function ipv4Text(bytes: Buffer): string {
-  return [...bytes.subarray(0, 4)].join(".");
 }
 
 function macBytes(text: string): Buffer {
@@ -257,10 +190,4 @@ function linkHeader(index: number, flags: number, change = flags): Buffer {
 
 function linkRequest(type: number, flags: number, what: string, header: Buffer, attributes: Buffer[]): NetlinkRequest {
   return { type, flags: REQUEST | ACK | flags, body: Buffer.concat([header, ...attributes]), what };
-}
-
-function dumpOf(type: number, headerBytes: number, what: string): NetlinkRequest {
-  const body = Buffer.alloc(headerBytes);
-  body.writeUInt8(AF_INET, 0);
-  return { type, flags: REQUEST | DUMP, body, what };
 }

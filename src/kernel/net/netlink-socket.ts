@@ -152,3 +152,12 @@ function refusalOf(request: NetlinkRequest, message: NetlinkMessage): SystemCall
   if (number === 0) return undefined;
   return new SystemCallError("netlink", number, text === "" ? request.what : `${request.what} (${text})`);
 }
+
+/** Does what the kernel may refuse for one of these reasons, since then it is so already. */
+export function ignoring(codes: string[], work: () => void): void {
+  try {
+    work();
+  } catch (error) {
+    if (!(error instanceof SystemCallError) || !codes.includes(error.code)) throw error;
+  }
+}

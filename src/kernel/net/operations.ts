@@ -1,17 +1,22 @@
-import { SystemCallError } from "../ffi.ts";
-import { addressBytes, connectToBridge, ensureBridge, findBridge, type BridgeFound, type BridgeSpec, type ConnectSpec } from "./bridge.ts";
+import {
+  connectToBridge,
+  ensureBridge,
+  findBridge,
+  setDefaultRoutes,
+  type BridgeFound,
+  type BridgeSpec,
+  type ConnectSpec,
+  type DefaultRoute,
+} from "./bridge.ts";
 import { forgetConnectionsOfPort, forgetConnectionsTo, PROTOCOL_NUMBERS } from "./conntrack.ts";
 import { Firewall, type FirewallChange, type FirewallElement, type FirewallSettings } from "./firewall.ts";
 import { passForeignDrop, removeOwnChain, type OwnChain } from "./foreign-drop.ts";
-import { ensureForwarding } from "./forwarding.ts";
+import { ensureForwarding, type Ipv6Forwarding } from "./forwarding.ts";
+import { addressBytes } from "./ip-text.ts";
 import {
-  decodeIpv4Address,
-  decodeIpv4Route,
   decodeLink,
   deleteLink,
   disablePort,
-  dumpIpv4Addresses,
-  dumpIpv4Routes,
   dumpLinks,
   enslaveLink,
   getLink,
@@ -20,9 +25,10 @@ import {
   raiseLink,
   raisePort,
 } from "./links.ts";
-import { NETLINK_NETFILTER, NETLINK_ROUTE, openNetlinkSocket, type NetlinkSocket } from "./netlink-socket.ts";
+import { ignoring, NETLINK_NETFILTER, NETLINK_ROUTE, openNetlinkSocket, type NetlinkSocket } from "./netlink-socket.ts";
 import { createNamespace, listNamespaces, removeNamespace } from "./netns.ts";
 import type { RunProgram } from "./nftables.ts";
+import { decodeAddress, decodeRoute, dumpIpv4Addresses, dumpIpv4Routes, dumpIpv6Addresses, dumpIpv6Routes } from "./routes.ts";
 import { writeSetting } from "./settings.ts";
 
 /**
@@ -31,7 +37,7 @@ import { writeSetting } from "./settings.ts";
  * remove are idempotent.
  */
 export interface Operations {
-  /** IPv4 networks of the host's addresses and routes, with the link each is on: what a network of ours must not clash with. */
+  /** Networks of the host's addresses and routes, with the link each is on: what a network of ours must not clash with. */
   hostNetworks(): { network: string; link: string }[];
   findBridge(name: string): BridgeFound | undefined;
   ensureBridge(spec: BridgeSpec): BridgeFound;
@@ -41,11 +47,14 @@ export interface Operations {
   removeNamespace(file: string): void;
   /** Gives a namespace a link on a bridge. */
   connect(spec: ConnectSpec): void;
+  /** Gives a namespace these default routes and takes all others away. */
+  setDefaultRoutes(namespaceFile: string, wanted: readonly DefaultRoute[]): void;
   /** Takes a port out of its bridge's traffic at once; the link itself dies with its namespace. */
   disablePort(link: string): void;
   /** Attaches a port again whose bridge was made anew. */
-  reattach(link: string, bridge: string): void;
-  openFirewall(settings: FirewallSettings): { by: "libnftables" | "nft"; owned: boolean };
+  reattach(link: string, bridge: string, isolated?: boolean): void;
+  /** `ipv6Forwarding`: as this kernel has it when absent; for tests of the other way. */
+  openFirewall(settings: FirewallSettings, ipv6Forwarding?: Ipv6Forwarding): { by: "libnftables" | "nft"; owned: boolean };
   changeFirewall(change: FirewallChange): void;
   /**
    * Keeps the host as we need it, to be called every second and cheap while nothing happens: puts back what others took from our table
@@ -55,8 +64,14 @@ export interface Operations {
   watchHost(anew?: boolean): { healed: boolean; blocking: string[]; lostBridges: string[] };
   removeFirewall(): void;
   /** Forgets tracked connections to a container's address and of published ports. */
-  forgetConnections(what: { address?: string; ports?: { port: number; protocol: "tcp" | "udp" | "sctp" }[] }): void;
+  forgetConnections(what: { address?: string; ports?: ForgottenPort[] }): void;
   listObjects(netnsFolder: string, bridges: string[]): ObjectsFound;
+}
+
+export interface ForgottenPort {
+  family?: 4 | 6;
+  port: number;
+  protocol: "tcp" | "udp" | "sctp";
 }
 
 /** What is there now, for restore and the doctor. */
@@ -90,6 +105,7 @@ export function openOperations(runProgram: RunProgram): Operations & { close(): 
   let table = "";
   let connections: NetlinkSocket | undefined;
   let firewall: Firewall | undefined;
+  let ipv6: Ipv6Forwarding | undefined;
 
   return {
     hostNetworks: () => hostNetworks(routes),
@@ -99,16 +115,18 @@ export function openOperations(runProgram: RunProgram): Operations & { close(): 
     createNamespace: (file) => createNamespace(file, prepareNamespace),
     removeNamespace,
     connect: (spec) => connectToBridge(routes, spec),
+    setDefaultRoutes,
     disablePort: (link) => ignoring(["ENODEV", "EOPNOTSUPP"], () => routes.transact([disablePort(link)])),
-    reattach(link, bridge) {
+    reattach(link, bridge, isolated = false) {
       const found = findBridge(routes, bridge);
       if (found === undefined) return;
       ignoring(["ENODEV"], () => {
         const [port] = routes.query(getLink(link)).map(decodeLink);
-        if (port?.master !== found.index) routes.transact([enslaveLink(link, found.index), raisePort(link)]);
+        if (port?.master !== found.index) routes.transact([enslaveLink(link, found.index), raisePort(link, isolated)]);
       });
     },
-    openFirewall(settings) {
+    openFirewall(settings, ipv6Forwarding) {
+      ipv6 = ipv6Forwarding;
       firewall?.close();
       firewall = undefined;
       firewall = new Firewall(settings, runProgram);
@@ -118,6 +136,7 @@ export function openOperations(runProgram: RunProgram): Operations & { close(): 
     changeFirewall(change) {
       if (firewall === undefined) throw new Error("the firewall is not open");
       firewall.change(change);
+      if (change.add.some(({ set }) => set === "bridges")) ensureForwarding(routes, firewall, ipv6);
     },
     watchHost(anew = false) {
       if (firewall === undefined) return { healed: false, blocking: [], lostBridges: [] };
@@ -126,7 +145,7 @@ export function openOperations(runProgram: RunProgram): Operations & { close(): 
       const blocking = changed || anew ? passForeignDrop(firewall.nftables, runProgram, ownChain(table, firewall), table) : [];
       const { messages, lost } = linkNews.drain();
       const linksChanged = lost || anew || messages.length > 0;
-      if (linksChanged) ensureForwarding(routes, firewall);
+      if (linksChanged) ensureForwarding(routes, firewall, ipv6);
       const lostBridges = linksChanged ? firewall.keysOf("bridges").filter((bridge) => findBridge(routes, bridge) === undefined) : [];
       return { healed, blocking, lostBridges };
     },
@@ -141,7 +160,7 @@ export function openOperations(runProgram: RunProgram): Operations & { close(): 
       const socket = connections;
       const requests = [
         ...(address === undefined ? [] : [forgetConnectionsTo(addressBytes(address))]),
-        ...ports.map(({ port, protocol }) => forgetConnectionsOfPort(port, PROTOCOL_NUMBERS[protocol])),
+        ...ports.map(({ family = 4, port, protocol }) => forgetConnectionsOfPort(family, port, PROTOCOL_NUMBERS[protocol])),
       ];
       // ENOENT: nothing was tracked. Kernels before 5.8 know no filter: there the entries run out by themselves.
       for (const request of requests) ignoring(["ENOENT", "EINVAL", "EOPNOTSUPP"], () => socket.transact([request]));
@@ -186,21 +205,13 @@ function hostNetworks(routes: NetlinkSocket): { network: string; link: string }[
       .map(decodeLink)
       .map((link) => [link.index, link.name]),
   );
-  const addresses = routes.query(dumpIpv4Addresses).map(decodeIpv4Address);
-  const destinations = routes
-    .query(dumpIpv4Routes)
-    .map(decodeIpv4Route)
+  const addresses = [dumpIpv4Addresses, dumpIpv6Addresses].flatMap((dump) => routes.query(dump)).map(decodeAddress);
+  const destinations = [dumpIpv4Routes, dumpIpv6Routes]
+    .flatMap((dump) => routes.query(dump))
+    .map(decodeRoute)
     .filter((route) => route.prefixLength > 0);
   return [
     ...addresses.map((each) => ({ network: `${each.address}/${each.prefixLength}`, link: names.get(each.linkIndex) ?? "" })),
     ...destinations.map((each) => ({ network: `${each.destination}/${each.prefixLength}`, link: names.get(each.linkIndex) ?? "" })),
   ];
-}
-
-function ignoring(codes: string[], work: () => void): void {
-  try {
-    work();
-  } catch (error) {
-    if (!(error instanceof SystemCallError) || !codes.includes(error.code)) throw error;
-  }
 }

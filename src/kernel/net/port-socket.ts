@@ -1,7 +1,7 @@
 import { closeSync } from "node:fs";
-import { isIPv6 } from "node:net";
 
 import { checked, libc, SystemCallError } from "../ffi.ts";
+import { addressBytes, AF_INET6, familyOf } from "./ip-text.ts";
 
 /**
  * A host port taken by a socket that is bound and nothing else: not listening and without SO_REUSEADDR, every other bind of the port gets
@@ -9,8 +9,6 @@ import { checked, libc, SystemCallError } from "../ffi.ts";
  * SO_REUSEADDR others could steal it; listening without accepting would let clients hang.
  */
 
-const AF_INET = 2;
-const AF_INET6 = 10;
 const SOCK_STREAM = 1;
 const SOCK_DGRAM = 2;
 const SOCK_CLOEXEC = 0o2000000;
@@ -23,7 +21,6 @@ const IPPROTO_SCTP = 132;
 const socketCall = libc("int socket(int domain, int type, int protocol)");
 const bindCall = libc("int bind(int fd, const void *address, unsigned int length)");
 const setsockoptCall = libc("int setsockopt(int fd, int level, int name, const void *value, unsigned int length)");
-const inetPtonCall = libc("int inet_pton(int family, const char *text, void *bytes)");
 
 interface Port {
   protocol: "tcp" | "udp" | "sctp";
@@ -72,11 +69,11 @@ function bindSocket(port: Port, address: Buffer, share: boolean): number {
 
 /** A `sockaddr_in` or `sockaddr_in6`. */
 export function socketAddress(text: string, port: number): Buffer {
-  const family = isIPv6(text) ? AF_INET6 : AF_INET;
+  const bytes = addressBytes(text);
+  const family = familyOf(bytes);
   const address = Buffer.alloc(family === AF_INET6 ? 28 : 16);
   address.writeUInt16LE(family, 0);
   address.writeUInt16BE(port, 2);
-  const bytes = address.subarray(family === AF_INET6 ? 8 : 4);
-  if (inetPtonCall(family, text, bytes) !== 1) throw new Error(`not an IP address: ${text}`);
+  bytes.copy(address, family === AF_INET6 ? 8 : 4);
   return address;
 }
