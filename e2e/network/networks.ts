@@ -3,6 +3,7 @@ import path from "node:path";
 
 import { newId } from "../../src/base/ids.ts";
 import { openLog } from "../../src/base/log.ts";
+import { openEvents } from "../../src/engine/events/events.ts";
 import type { Networks, PortRequest } from "../../src/engine/networks/networks.ts";
 import { firewallTable, openNetworks, type NetworksOptions } from "../../src/engine/networks/open-networks.ts";
 import { removeNamespace } from "../../src/kernel/net/netns.ts";
@@ -37,7 +38,7 @@ export async function openTestNetworks(folder: string, options: Partial<Networks
   await ensureRoots(roots);
   const database = openDatabase(paths.database(roots));
   const log = openLog("networks", "fatal");
-  const networks = await openNetworks({ database, roots, log, workerPath, removeBridge: true, ...options });
+  const networks = await openNetworks({ database, roots, log, events: openEvents(), workerPath, removeBridge: true, ...options });
   const added: TestContainer[] = [];
   return {
     networks,
@@ -48,13 +49,12 @@ export async function openTestNetworks(folder: string, options: Partial<Networks
       const joined = await networks.join({
         containerId: id,
         containerName: name,
-        hostname: name,
-        network,
-        ipv4Address: address,
+        endpoints: [{ network, ipv4Address: address, dnsNames: [], gatewayPriority: 0 }],
         ports: ports.map(completePort),
       });
-      const published = joined.endpoint?.ports.map((port) => `${port.hostAddress} ${port.hostPort}/${port.protocol}`) ?? [];
-      const container = { id, file: joined.netnsPath, address: joined.endpoint?.ipv4Address ?? "", ports: published };
+      const [endpoint] = joined.endpoints;
+      const published = endpoint?.ports.map((port) => `${port.hostAddress} ${port.hostPort}/${port.protocol}`) ?? [];
+      const container = { id, file: joined.netnsPath, address: endpoint?.ipv4Address ?? "", ports: published };
       added.push(container);
       return container;
     },

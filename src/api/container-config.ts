@@ -170,7 +170,7 @@ export const hostConfig = struct("HostConfig", {
 });
 export type HostConfig = Decoded<typeof hostConfig>;
 
-const endpointSettings = struct("EndpointSettings", {
+export const endpointSettings = struct("EndpointSettings", {
   IPAMConfig: optional(struct("EndpointIPAMConfig", { IPv4Address: string, IPv6Address: string, LinkLocalIPs: optional(array(string)) })),
   Links: optional(array(string)),
   Aliases: optional(array(string)),
@@ -180,6 +180,8 @@ const endpointSettings = struct("EndpointSettings", {
   NetworkID: string,
   EndpointID: string,
 });
+
+export type EndpointSettings = Decoded<typeof endpointSettings>;
 
 export const networkingConfig = struct("NetworkingConfig", { EndpointsConfig: mapOf(optional(endpointSettings)) });
 export type NetworkingConfig = Decoded<typeof networkingConfig>;

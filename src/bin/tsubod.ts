@@ -99,6 +99,7 @@ async function openDaemon(config: DaemonConfig, log: Log): Promise<AsyncDisposab
       database,
       roots,
       log,
+      events,
       workerPath: path.join(programFolder(), "kernel-worker.cjs"),
       bridge: { name: config.bridge.name, address: config.bridge.bip, mtu: config.bridge.mtu },
     }),

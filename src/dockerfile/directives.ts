@@ -2,6 +2,7 @@
  * Parser directives: `# name=value` comments before anything else in the file. The first line that is none ends them for good; each may stand
  * once; names are case-insensitive and an unknown one is a comment.
  */
+import { parseBoolean } from "../base/booleans.ts";
 import { skipSpaces, skipSpacesBack } from "./characters.ts";
 import type { CheckDirective, Directives } from "./syntax.ts";
 
@@ -66,11 +67,4 @@ export function parseCheck(value: string, fail: (message: string) => never): Che
     else fail(`invalid check option ${JSON.stringify(key)}`);
   }
   return check;
-}
-
-/** Go's `strconv.ParseBool`. */
-export function parseBoolean(text: string): boolean | undefined {
-  if (["1", "t", "T", "true", "TRUE", "True"].includes(text)) return true;
-  if (["0", "f", "F", "false", "FALSE", "False"].includes(text)) return false;
-  return undefined;
 }

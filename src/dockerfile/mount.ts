@@ -1,7 +1,7 @@
 /** `RUN --mount`: the types and what each may hold. Any value but `from` may hold variables, so this is read again at the step itself. */
 import { EngineError } from "../base/errors.ts";
 import { parseMemorySize } from "../base/sizes.ts";
-import { parseBoolean } from "./directives.ts";
+import { parseBoolean } from "../base/booleans.ts";
 import { splitFields } from "./flags.ts";
 import { suggestion } from "./suggest.ts";
 import type { MountFlag } from "./syntax.ts";

@@ -1,6 +1,6 @@
 /** The flags of RUN. */
 import { EngineError, messageOf } from "../base/errors.ts";
-import { parseBoolean } from "./directives.ts";
+import { parseBoolean } from "../base/booleans.ts";
 import { type Fail, parseFlags, splitFields } from "./flags.ts";
 import { parseHeredocWord } from "./heredoc.ts";
 import { chompHeredoc } from "./lines.ts";

@@ -37,7 +37,7 @@ export function makeRoutes(engine: Engine): Route[] {
     ...execRoutes(engine.containers),
     ...imageRoutes(engine.images),
     ...buildRoutes(engine.builds),
-    ...networkRoutes(engine.networks),
+    ...networkRoutes(engine.networks, engine.containers),
     ...volumeRoutes(),
     ...pluginRoutes(),
     ...swarmRoutes(),

@@ -84,4 +84,15 @@ export const MIGRATIONS: readonly string[] = [
     uses         INTEGER NOT NULL
   ) STRICT;
   `,
+  `
+  UPDATE networks SET record = json_patch(
+    '{"attachable":false,"enableIpv4":true,"enableIpv6":false,"pools":[],"ipamOptions":null,"options":{}}', record);
+  UPDATE endpoints SET record = json_patch(
+    '{"containerLink":"eth0","ipv6Address":"","ipv6PrefixLength":0,"ipv6Gateway":"","dnsNames":[],"isGateway":true}', record);
+  UPDATE containers SET record = json_insert(
+    record, '$.networking.EndpointsConfig."' || json_extract(record, '$.hostConfig.NetworkMode') || '"', json('{}'))
+    WHERE json_extract(record, '$.hostConfig.NetworkMode') NOT LIKE 'container:%';
+  ALTER TABLE endpoints ADD COLUMN address6 TEXT;      -- leased, like address
+  CREATE UNIQUE INDEX endpoints_by_address6 ON endpoints(network, address6);
+  `,
 ];

@@ -25,7 +25,8 @@ export interface Container {
   /** Image config and request merged: what runs. */
   readonly config: ContainerConfig;
   hostConfig: HostConfig;
-  readonly networking: NetworkingConfig;
+  /** What it asks of its networks, by name; `connect` and `disconnect` change it. */
+  networking: NetworkingConfig;
   /** Program and its arguments: entrypoint and command as one list. */
   readonly command: { path: string; args: string[] };
   readonly mounts: MountPoint[];

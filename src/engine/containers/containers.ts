@@ -1,6 +1,6 @@
 import type { Duplex } from "node:stream";
 
-import type { ContainerConfig, CreateBody, ExecConfig, ExecStart } from "../../api/container-config.ts";
+import type { ContainerConfig, CreateBody, EndpointSettings, ExecConfig, ExecStart } from "../../api/container-config.ts";
 import type { ClientConnection } from "../../keeper/keeper.ts";
 import type { StepRequest } from "./run-step.ts";
 import type { LayerChange } from "../../store/layers.ts";
@@ -29,6 +29,9 @@ export interface Containers {
   unpause(name: string): Promise<void>;
   rename(name: string, newName: string): Promise<void>;
   remove(name: string, options: { force: boolean; volumes: boolean; link: boolean }): Promise<void>;
+  /** Puts it on a network, now where it runs, else from its next start on. */
+  connectNetwork(network: string, name: string, settings: EndpointSettings | undefined): Promise<void>;
+  disconnectNetwork(network: string, name: string, force: boolean): Promise<void>;
   prune(filters: Map<string, string[]>): Promise<{ ContainersDeleted: string[] | null; SpaceReclaimed: number }>;
 
   /** Resolves with the waiting itself once it is armed: the HTTP layer flushes its headers then, before the end is known. */

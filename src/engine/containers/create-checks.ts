@@ -1,5 +1,6 @@
 import {
   containerConfig,
+  endpointSettings,
   hostConfig as hostConfigDecoder,
   networkingConfig,
   type ContainerConfig,
@@ -88,7 +89,15 @@ export async function checkCreate(input: CreateInput): Promise<CheckedCreate> {
       return other.mounts;
     },
   });
-  return { image, config: merged, hostConfig, networking: withMacAddress(merged, hostConfig, networking), command, mounts, warnings };
+  return {
+    image,
+    config: merged,
+    hostConfig,
+    networking: withMacAddress(merged, hostConfig, withMode(hostConfig, networking)),
+    command,
+    mounts,
+    warnings,
+  };
 }
 
 const EMPTY_CONFIG = encodeJson(containerConfig.zero());
@@ -148,6 +157,13 @@ function twice(value: number | bigint): number | bigint {
   return doubled <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(doubled) : doubled;
 }
 
+/** The network of the mode is one of the container's networks, and the first. */
+function withMode({ NetworkMode }: HostConfig, { EndpointsConfig }: NetworkingConfig): NetworkingConfig {
+  if (sharedContainer(NetworkMode) !== undefined) return { EndpointsConfig: new Map() };
+  const own = EndpointsConfig.get(NetworkMode) ?? endpointSettings.zero();
+  return { EndpointsConfig: new Map([[NetworkMode, own], ...EndpointsConfig, [NetworkMode, own]]) };
+}
+
 /** The container-wide MAC address is that of its endpoint on the network it is made for. */
 function withMacAddress(config: ContainerConfig, { NetworkMode }: HostConfig, networking: NetworkingConfig): NetworkingConfig {
   const { MacAddress } = config;
@@ -155,7 +171,7 @@ function withMacAddress(config: ContainerConfig, { NetworkMode }: HostConfig, ne
   if (NetworkMode === "host" || NetworkMode === "none" || sharedContainer(NetworkMode) !== undefined) {
     throw new EngineError("invalid", "conflicting options: mac-address and the network mode");
   }
-  const endpoint = networking.EndpointsConfig.get(NetworkMode) ?? emptyEndpoint();
+  const endpoint = networking.EndpointsConfig.get(NetworkMode) ?? endpointSettings.zero();
   if (endpoint.MacAddress !== "" && endpoint.MacAddress !== MacAddress) {
     const both = "the container-wide MAC address must match the endpoint-specific MAC address for the main network";
     throw new EngineError("invalid", `${both}, or be left empty`);
@@ -165,11 +181,4 @@ function withMacAddress(config: ContainerConfig, { NetworkMode }: HostConfig, ne
   };
   checkNetworking(result);
   return result;
-}
-
-function emptyEndpoint(): NonNullable<ReturnType<NetworkingConfig["EndpointsConfig"]["get"]>> {
-  const { EndpointsConfig } = networkingConfig.decode({ EndpointsConfig: { none: {} } }, "");
-  const endpoint = EndpointsConfig.get("none");
-  if (endpoint === undefined) throw new Error("an endpoint without settings could not be made");
-  return endpoint;
 }

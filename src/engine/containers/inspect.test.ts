@@ -7,13 +7,14 @@ import { checkCreate } from "./create-checks.ts";
 import dockerd from "./fixtures/dockerd-20.10-running.json" with { type: "json" };
 import { describeContainer, type ContainerFacts } from "./inspect.ts";
 import { summarize } from "./list.ts";
-import { sampleBody, sampleContainer, sampleHost, SAMPLE_DEFAULTS } from "./test-samples.ts";
+import { SAMPLE_DEFAULTS, SAMPLE_ENDPOINT, sampleBody, sampleContainer, sampleHost } from "./test-samples.ts";
 
 const ID = "a".repeat(64);
 const NETWORK_ID = "b".repeat(64);
 const STARTED_NS = BigInt(Date.parse(dockerd.inspect.State.StartedAt)) * 1_000_000n;
 
 const endpoint: Endpoint = {
+  ...SAMPLE_ENDPOINT,
   networkId: NETWORK_ID,
   networkName: "bridge",
   endpointId: "c".repeat(64),

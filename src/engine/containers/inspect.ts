@@ -148,11 +148,11 @@ function networkSettingsJson(container: Container, { roots, endpoints, networkId
     // The same once more, for clients older than user-defined networks.
     EndpointID: bridge?.EndpointID ?? "",
     Gateway: bridge?.Gateway ?? "",
-    GlobalIPv6Address: "",
-    GlobalIPv6PrefixLen: 0,
+    GlobalIPv6Address: bridge?.GlobalIPv6Address ?? "",
+    GlobalIPv6PrefixLen: bridge?.GlobalIPv6PrefixLen ?? 0,
     IPAddress: bridge?.IPAddress ?? "",
     IPPrefixLen: bridge?.IPPrefixLen ?? 0,
-    IPv6Gateway: "",
+    IPv6Gateway: bridge?.IPv6Gateway ?? "",
     MacAddress: bridge?.MacAddress ?? "",
     Networks: networks,
   };

@@ -4,7 +4,7 @@ import type { Image } from "../images/images.ts";
 import type { Endpoint, NetworkResource } from "../networks/networks.ts";
 import type { Container } from "./container.ts";
 import { listContainers, type ListSources } from "./list.ts";
-import { sampleContainer } from "./test-samples.ts";
+import { SAMPLE_ENDPOINT, sampleContainer } from "./test-samples.ts";
 
 const image = (id: string, parent?: string): Image => ({
   id,
@@ -82,6 +82,7 @@ const all = [
 ];
 
 const endpoint: Endpoint = {
+  ...SAMPLE_ENDPOINT,
   networkId: "netid",
   networkName: "bridge",
   endpointId: "e",

@@ -8,6 +8,7 @@ import { RESOLVED_FILE, hostnameFile, hostsFile, isResolvedStub, resolvConfFile 
 import type { Joined } from "../networks/networks.ts";
 import type { Container } from "./container.ts";
 import type { ContainerContext } from "./context.ts";
+import { endpointRequestsOf } from "./endpoint-requests.ts";
 import { portRequestsOf } from "./ports.ts";
 
 /** Where a container's network comes from, for the OCI spec. */
@@ -38,10 +39,7 @@ export async function joinNetworks(context: ContainerContext, container: Contain
       : await context.networks.join({
           containerId: container.id,
           containerName: container.name,
-          hostname: container.config.Hostname,
-          network: mode === "default" ? "bridge" : mode,
-          ipv4Address: container.networking.EndpointsConfig.get(mode)?.IPAMConfig?.IPv4Address || undefined,
-          macAddress: container.networking.EndpointsConfig.get(mode)?.MacAddress || container.config.MacAddress || undefined,
+          endpoints: endpointRequestsOf(container),
           ports: portRequestsOf(container.config, container.hostConfig, context.settings.defaultPublishAddress),
         });
   const files = filesOf(context, container.id);
@@ -52,7 +50,7 @@ export async function joinNetworks(context: ContainerContext, container: Contain
 async function writeFiles(context: ContainerContext, container: Container, files: NetworkFiles, joined: Joined | undefined): Promise<void> {
   const { config, hostConfig } = container;
   const { settings } = context;
-  const { endpoint } = joined ?? {};
+  const endpoint = joined?.endpoints.find(({ isGateway }) => isGateway) ?? joined?.endpoints[0];
   const hostContent = readIfThere(RESOLV_CONF);
   const hostPath = joined !== undefined && isResolvedStub(hostContent) ? RESOLVED_FILE : RESOLV_CONF;
   await Promise.all([
@@ -62,7 +60,7 @@ async function writeFiles(context: ContainerContext, container: Container, files
       hostsFile({
         hostname: config.Hostname,
         domainname: config.Domainname,
-        address: endpoint?.ipv4Address,
+        endpoints: joined?.endpoints,
         gateway: endpoint?.gateway || undefined,
         extraHosts: hostConfig.ExtraHosts,
         hostFile: joined === undefined ? readIfThere(HOSTS) : undefined,

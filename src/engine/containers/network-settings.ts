@@ -35,7 +35,7 @@ export function endpointSettingsOf(
 ): Record<string, EndpointSettings> {
   const { NetworkMode } = container.hostConfig;
   if (sharedContainer(NetworkMode) !== undefined) return {};
-  const names = new Set([NetworkMode, ...container.networking.EndpointsConfig.keys(), ...endpoints.map((one) => one.networkName)]);
+  const names = new Set([...container.networking.EndpointsConfig.keys(), ...endpoints.map((one) => one.networkName)]);
   const hasStarted = container.state.status !== "created";
   const result: Record<string, EndpointSettings> = {};
   for (const name of names) {
@@ -53,10 +53,10 @@ export function endpointSettingsOf(
       Gateway: endpoint?.gateway ?? "",
       IPAddress: endpoint?.ipv4Address ?? "",
       IPPrefixLen: endpoint?.ipv4PrefixLength ?? 0,
-      IPv6Gateway: "",
-      GlobalIPv6Address: "",
-      GlobalIPv6PrefixLen: 0,
-      DNSNames: null,
+      IPv6Gateway: endpoint?.ipv6Gateway ?? "",
+      GlobalIPv6Address: endpoint?.ipv6Address ?? "",
+      GlobalIPv6PrefixLen: endpoint?.ipv6PrefixLength ?? 0,
+      DNSNames: endpoint === undefined || endpoint.dnsNames.length === 0 ? null : endpoint.dnsNames,
     };
   }
   return result;

@@ -2,6 +2,7 @@ import { messageOf } from "../../base/errors.ts";
 import type { KeeperEvent } from "../../keeper/keeper.ts";
 import { attach, logs } from "./attach.ts";
 import { commit } from "./commit.ts";
+import { connectNetwork, disconnectNetwork } from "./connect-network.ts";
 import type { Containers } from "./containers.ts";
 import { publishContainerEvent, type ContainerContext } from "./context.ts";
 import { create } from "./create.ts";
@@ -44,6 +45,8 @@ export async function openContainers(given: Omit<ContainerContext, "waiters" | "
     unpause: (name) => unpause(context, name),
     rename: (name, newName) => rename(context, name, newName),
     remove: (name, options) => remove(context, name, options),
+    connectNetwork: (network, name, settings) => connectNetwork(context, network, name, settings),
+    disconnectNetwork: (network, name, force) => disconnectNetwork(context, network, name, force),
     prune: (filters) => prune(context, filters),
     wait: (name, condition, signal) => wait(context, name, condition, signal),
     commit: (name, request, signal) => commit(context, name, request, signal),

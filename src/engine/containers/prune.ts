@@ -1,5 +1,5 @@
+import { readPruneFilter } from "../../base/prune-filter.ts";
 import type { ContainerContext } from "./context.ts";
-import { readPruneFilter } from "./prune-filters.ts";
 import { remove } from "./remove.ts";
 
 /** `POST /containers/prune`: removes what does not run and matches. Goes on past containers that cannot be removed. */
@@ -11,7 +11,11 @@ export async function prune(
   const deleted: string[] = [];
   for (const container of context.set.all()) {
     const { status } = container.state;
-    if ((status !== "created" && status !== "exited" && status !== "dead") || !matches(container)) continue;
+    if (
+      (status !== "created" && status !== "exited" && status !== "dead") ||
+      !matches({ createdNs: container.createdNs, labels: container.config.Labels })
+    )
+      continue;
     try {
       await remove(context, container.id, { force: false, volumes: false, link: false });
       deleted.push(container.id);

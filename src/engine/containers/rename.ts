@@ -1,5 +1,6 @@
 import { EngineError } from "../../base/errors.ts";
 import { publishContainerEvent, type ContainerContext } from "./context.ts";
+import { endpointRequestOf } from "./endpoint-requests.ts";
 import { checkName } from "./names.ts";
 
 /** `POST /containers/{id}/rename` */
@@ -18,6 +19,8 @@ export async function rename(context: ContainerContext, nameOrId: string, newNam
       reservation.release();
       throw error;
     }
+    const { EndpointsConfig } = container.networking;
+    context.networks.rename(container.id, name, (network) => endpointRequestOf(container, network, EndpointsConfig.get(network)).dnsNames);
     publishContainerEvent(context, container, "rename", { oldName: `/${oldName}` });
   });
 }

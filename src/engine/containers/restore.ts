@@ -6,6 +6,7 @@ import { codeOf, messageOf } from "../../base/errors.ts";
 import { nowNs } from "../../base/time.ts";
 import type { Exit, KeptContainer } from "../../keeper/keeper.ts";
 import { paths } from "../../store/roots.ts";
+import { reconcileNetworks } from "./connect-network.ts";
 import type { Container } from "./container.ts";
 import type { ContainerContext } from "./context.ts";
 import { handleExit } from "./exits.ts";
@@ -59,6 +60,7 @@ async function restoreContainer(
     const paused = container.state.status === "running" && container.state.paused;
     container.state = { status: "running", pid: kept.pid, startedAtNs: kept.startedAtNs, paused };
     await context.set.save(container);
+    await reconcileNetworks(context, container);
     if (kept.exit !== undefined) await handleExit(context, container, kept.exit);
     return;
   }

@@ -88,7 +88,7 @@ export function sampleContainer(
     platform: "linux",
     config,
     hostConfig: hostConfig.decode(settings, ""),
-    networking: networkingConfig.zero(),
+    networking: networkingConfig.decode({ EndpointsConfig: { [String(settings.NetworkMode)]: {} } }, ""),
     command: { path, args },
     mounts: [],
     state: { status: "created", exitCode: 0, error: "" },
@@ -98,3 +98,14 @@ export function sampleContainer(
     ...different,
   };
 }
+
+/** What an endpoint has beside its addresses. */
+export const SAMPLE_ENDPOINT = {
+  ipv6Address: "",
+  ipv6PrefixLength: 0,
+  ipv6Gateway: "",
+  containerLink: "eth0",
+  gatewayPriority: 0,
+  isGateway: true,
+  dnsNames: [],
+};

@@ -3,18 +3,17 @@ import { failpoint } from "../../base/failpoint.ts";
 import { Undo } from "../../base/undo.ts";
 import type { Log } from "../../base/log.ts";
 import type { KernelWorker } from "../../kernel/net/kernel-worker.ts";
-import { formatAddress, formatSubnet, macOf, parseAddress, parseCidr, requireSubnet } from "./addresses.ts";
+import { requirePrefix } from "./leases.ts";
+import { macOf } from "./mac-addresses.ts";
 import { networkElements, portElements } from "./firewall-rules.ts";
 import type { NetworkDriver } from "./network-driver.ts";
-import type { BridgeSettings, NetworkRecord } from "./network-records.ts";
+import { isPredefined, poolOf, type AddressPool, type BridgeSettings, type NetworkRecord } from "./network-records.ts";
 import type { Ports } from "./ports.ts";
-import { chooseSubnet, clashes } from "./subnets.ts";
-
-/** Name of the container's end of its first link. */
-const CONTAINER_LINK = "eth0";
+import { formatIp, formatPrefix, parsePrefix } from "./prefixes.ts";
+import { chooseSubnet, clashes, type SubnetPool } from "./subnets.ts";
 
 /** Networks of one host: a Linux bridge with a subnet, NAT to the outside, published ports by the firewall. */
-export function openBridgeDriver(kernel: KernelWorker, ports: Ports, log: Log): NetworkDriver {
+export function openBridgeDriver(kernel: KernelWorker, ports: Ports, log: Log, defaults: readonly SubnetPool[]): NetworkDriver {
   return {
     validate(network) {
       settingsOf(network);
@@ -30,21 +29,21 @@ export function openBridgeDriver(kernel: KernelWorker, ports: Ports, log: Log): 
           `using bridge ${settings.name} with ${settings.address}: it exists with ${existing}: remove it (ip link delete ${settings.name}) or ask for its own address`,
         );
       }
-      const wanted = existing ?? settings.address;
-      const addressed = wanted === undefined ? await chooseAddresses(kernel, network) : withAddress(network, wanted);
+      const addressed = isPredefined(network) ? await addressDefault(kernel, network, existing ?? settings.address, defaults) : network;
+      const pool = ipv4PoolOf(addressed);
       await kernel.call("ensureBridge", {
         name: settings.name,
-        address: addressed.gateway,
-        prefixLength: requireSubnet(addressed.ipv4Subnet).prefixLength,
-        macAddress: macOf(parseAddress(addressed.gateway) ?? 0),
+        address: pool.gateway,
+        prefixLength: requirePrefix(pool.subnet).length,
+        macAddress: macOf(pool.gateway),
         mtu: settings.mtu,
       });
       failpoint("network.setup.bridge");
       await kernel.call("changeFirewall", {
         add: networkElements(addressed),
-        remove: network.ipv4Subnet === addressed.ipv4Subnet ? [] : networkElements(network),
+        remove: poolOf(network, 4)?.subnet === pool.subnet ? [] : networkElements(network),
       });
-      log.debug({ bridge: settings.name, subnet: addressed.ipv4Subnet, gateway: addressed.gateway }, "bridge ready");
+      log.debug({ bridge: settings.name, subnet: pool.subnet, gateway: pool.gateway }, "bridge ready");
       return addressed;
     },
 
@@ -69,11 +68,11 @@ export function openBridgeDriver(kernel: KernelWorker, ports: Ports, log: Log): 
         namespaceFile,
         bridge: settings.name,
         hostLink: endpoint.hostLink,
-        containerLink: CONTAINER_LINK,
+        containerLink: endpoint.containerLink,
         macAddress: endpoint.macAddress,
         address: endpoint.ipv4Address,
         prefixLength: endpoint.ipv4PrefixLength,
-        gateway: network.internal ? undefined : endpoint.gateway,
+        gateway: endpoint.isGateway && !network.internal ? endpoint.gateway : undefined,
         mtu: settings.mtu,
       });
       undo.defer("disabling the port", () => kernel.call("disablePort", endpoint.hostLink));
@@ -111,10 +110,13 @@ export function openBridgeDriver(kernel: KernelWorker, ports: Ports, log: Log): 
       if (failures.length > 0) throw new AggregateError(failures, failures.map(messageOf).join("; "));
     },
 
+    unplug: (_network, endpoint) => kernel.call("removeLink", endpoint.hostLink),
+
     async resumeEndpoint(network, endpoint) {
+      if (!(await kernel.call("reattach", endpoint.hostLink, settingsOf(network).name))) return false;
       await ports.resume(endpoint.ports, endpoint.ipv4Address);
-      await kernel.call("reattach", endpoint.hostLink, settingsOf(network).name);
       await kernel.call("changeFirewall", { add: portElements(endpoint.ipv4Address, endpoint.ports), remove: [] });
+      return true;
     },
   };
 }
@@ -124,25 +126,39 @@ function settingsOf(network: NetworkRecord): BridgeSettings {
   return network.bridge;
 }
 
-type AddressedNetwork = NetworkRecord & { ipv4Subnet: string; gateway: string };
-
-/** The network as the address of its bridge makes it. */
-function withAddress(network: NetworkRecord, cidr: string): AddressedNetwork {
-  const parsed = parseCidr(cidr);
-  if (parsed === undefined)
-    throw new EngineError(
-      "invalid",
-      `bridge ${network.bridge?.name}: ${cidr} is not an address with a prefix length, such as 172.17.0.1/16`,
-    );
-  return { ...network, ipv4Subnet: formatSubnet(parsed.subnet), gateway: formatAddress(parsed.address) };
+function ipv4PoolOf(network: NetworkRecord): AddressPool {
+  const pool = poolOf(network, 4);
+  if (pool === undefined) throw new EngineError("invalid", `network ${network.name} has no IPv4 subnet`);
+  return pool;
 }
 
-/** The subnet it had before unless the host has taken it since, else the first free one of the pools. */
-async function chooseAddresses(kernel: KernelWorker, network: NetworkRecord): Promise<AddressedNetwork> {
+/**
+ * The default network with its pool: as the address of its bridge makes it; else the subnet it had before, unless the host has taken it
+ * since; else the first free one.
+ */
+async function addressDefault(
+  kernel: KernelWorker,
+  network: NetworkRecord,
+  address: string | undefined,
+  defaults: readonly SubnetPool[],
+): Promise<NetworkRecord> {
+  const withPool = (pool: Pick<AddressPool, "subnet" | "gateway">): NetworkRecord => ({
+    ...network,
+    pools: [{ ...pool, family: 4, auxiliary: {}, isConfigured: false }],
+  });
+  if (address !== undefined) {
+    const parsed = parsePrefix(address);
+    if (parsed?.address.family !== 4) {
+      throw new EngineError(
+        "invalid",
+        `bridge ${network.bridge?.name}: ${address} is not an address with a prefix length, such as 172.17.0.1/16`,
+      );
+    }
+    return withPool({ subnet: formatPrefix(parsed.prefix), gateway: formatIp(parsed.address) });
+  }
   const taken = (await kernel.call("hostNetworks")).filter((other) => other.link !== network.bridge?.name).map((other) => other.network);
-  const { ipv4Subnet, gateway } = network;
-  if (ipv4Subnet !== undefined && gateway !== undefined && !clashes(requireSubnet(ipv4Subnet), taken))
-    return { ...network, ipv4Subnet, gateway };
-  const subnet = chooseSubnet(taken);
-  return { ...network, ipv4Subnet: formatSubnet(subnet), gateway: formatAddress(subnet.base + 1) };
+  const before = poolOf(network, 4);
+  if (before !== undefined && !clashes(requirePrefix(before.subnet), taken)) return network;
+  const subnet = chooseSubnet(4, taken, defaults);
+  return withPool({ subnet: formatPrefix(subnet), gateway: formatIp({ family: 4, value: subnet.base + 1n }) });
 }

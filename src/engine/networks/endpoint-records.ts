@@ -1,7 +1,7 @@
 import { EngineError } from "../../base/errors.ts";
 import type { Database } from "../../store/database.ts";
-import { contains, formatAddress, lastOf, parseAddress, requireSubnet } from "./addresses.ts";
-import type { NetworkRecord } from "./network-records.ts";
+import { chooseAddress } from "./leases.ts";
+import { poolOf, type NetworkRecord } from "./network-records.ts";
 import type { Endpoint } from "./networks.ts";
 
 /**
@@ -15,44 +15,36 @@ export interface EndpointRecord extends Endpoint {
   hostLink: string;
 }
 
-/** The address a new endpoint gets: the wanted one, or the lowest that is free (as Docker's allocator does on local networks). */
-export function chooseAddress(network: NetworkRecord, leased: ReadonlySet<string>, wanted: string | undefined): string {
-  const subnet = requireSubnet(network.ipv4Subnet ?? "");
-  if (wanted !== undefined && wanted !== "") {
-    const address = parseAddress(wanted);
-    if (address === undefined) throw new EngineError("invalid", `invalid IPv4 address: ${wanted}`);
-    if (!contains(subnet, address)) {
-      throw new EngineError(
-        "invalid",
-        `no configured subnet contains IP address ${wanted}: network ${network.name} is ${network.ipv4Subnet}`,
-      );
-    }
-    if (leased.has(wanted) || wanted === network.gateway) throw new EngineError("forbidden", "Address already in use");
-    return wanted;
-  }
-  for (let address = subnet.base + 1; address < lastOf(subnet); address += 1) {
-    const text = formatAddress(address);
-    if (text !== network.gateway && !leased.has(text)) return text;
-  }
-  throw new EngineError("system", `no available IPv4 addresses on this network's address pools: ${network.name} (${network.id})`);
+export interface Lease {
+  ipv4Address: string | undefined;
+  ipv6Address: string | undefined;
 }
 
-/** Leases an address and records the endpoint that `make` gives for it, in one transaction. */
+/** Leases addresses and records the endpoint that `make` gives for them, in one transaction. */
 export function leaseEndpoint(
   database: Database,
   network: NetworkRecord,
   containerId: string,
-  wanted: string | undefined,
-  make: (address: string | undefined) => EndpointRecord,
+  wanted: { ipv4Address?: string | undefined; ipv6Address?: string | undefined },
+  make: (lease: Lease) => EndpointRecord,
 ): EndpointRecord {
   return database.write((sql) => {
-    const rows = sql.prepare("SELECT address FROM endpoints WHERE network = ? AND address IS NOT NULL").all(network.id);
-    const leased = new Set(rows.map((row) => String(row["address"])));
-    const address = network.ipv4Subnet === undefined ? undefined : chooseAddress(network, leased, wanted);
-    const endpoint = make(address);
+    const kept = sql.prepare("SELECT record FROM networks WHERE id = ?").get(network.id);
+    // Written by `saveNetwork` alone.
+    if (kept === undefined || (JSON.parse(String(kept["record"])) as NetworkRecord).removing === true)
+      throw new EngineError("notFound", `network ${network.name} not found`);
+    const rows = sql.prepare("SELECT address, address6 FROM endpoints WHERE network = ?").all(network.id);
+    const lease = (family: 4 | 6, asked: string | undefined): string | undefined => {
+      const pool = poolOf(network, family);
+      if (pool === undefined) return undefined;
+      const leased = new Set(rows.map((row) => String(row[family === 4 ? "address" : "address6"])));
+      return chooseAddress(network, pool, leased, asked);
+    };
+    const addresses: Lease = { ipv4Address: lease(4, wanted.ipv4Address), ipv6Address: lease(6, wanted.ipv6Address) };
+    const endpoint = make(addresses);
     sql
-      .prepare("INSERT INTO endpoints (container, network, address, record) VALUES (?, ?, ?, ?)")
-      .run(containerId, network.id, address ?? null, JSON.stringify(endpoint));
+      .prepare("INSERT INTO endpoints (container, network, address, address6, record) VALUES (?, ?, ?, ?, ?)")
+      .run(containerId, network.id, addresses.ipv4Address ?? null, addresses.ipv6Address ?? null, JSON.stringify(endpoint));
     return endpoint;
   });
 }
@@ -75,8 +67,13 @@ export function allEndpoints(database: Database): EndpointRecord[] {
   return records(database.sql.prepare("SELECT record FROM endpoints").all());
 }
 
+/** Those that make the container's links `eth0`, `eth1`, …, in this order. */
 export function endpointsOfContainer(database: Database, containerId: string): EndpointRecord[] {
-  return records(database.sql.prepare("SELECT record FROM endpoints WHERE container = ?").all(containerId));
+  return records(database.sql.prepare("SELECT record FROM endpoints WHERE container = ? ORDER BY rowid").all(containerId));
+}
+
+export function endpointsOfNetwork(database: Database, networkId: string): EndpointRecord[] {
+  return records(database.sql.prepare("SELECT record FROM endpoints WHERE network = ? ORDER BY rowid").all(networkId));
 }
 
 function records(rows: Record<string, unknown>[]): EndpointRecord[] {

@@ -1,6 +1,6 @@
 import type { FirewallElement } from "../../kernel/net/firewall.ts";
 import type { PortBinding } from "./networks.ts";
-import type { NetworkRecord } from "./network-records.ts";
+import { poolOf, type NetworkRecord } from "./network-records.ts";
 
 /**
  * The rules of the firewall and the elements that networks and published ports put into its sets: pure text.
@@ -80,7 +80,8 @@ export const HOST_SETS: readonly string[] = ["uplinks", "uplinks6", "closed"];
 
 /** What a bridge network puts into the sets. */
 export function networkElements(network: NetworkRecord): FirewallElement[] {
-  const { bridge, ipv4Subnet: subnet } = network;
+  const { bridge } = network;
+  const subnet = poolOf(network, 4)?.subnet;
   if (bridge === undefined || subnet === undefined) return [];
   return [
     { set: "bridges", key: `"${bridge.name}"` },

@@ -12,11 +12,13 @@ ff02::2\tip6-allrouters
 
 describe("/etc/hosts", () => {
   test("ends with the container's own address and name", () => {
-    expect(hostsFile({ hostname: "0a1b2c3d4e5f", address: "172.17.0.2" })).toBe(`${STANDARD}172.17.0.2\t0a1b2c3d4e5f\n`);
+    expect(hostsFile({ hostname: "0a1b2c3d4e5f", endpoints: [{ ipv4Address: "172.17.0.2", ipv6Address: "" }] })).toBe(
+      `${STANDARD}172.17.0.2\t0a1b2c3d4e5f\n`,
+    );
   });
 
   test("names the host as host.docker.internal, unless the user said what that is", () => {
-    const files = { hostname: "web", address: "172.17.0.2", gateway: "172.17.0.1" };
+    const files = { hostname: "web", endpoints: [{ ipv4Address: "172.17.0.2", ipv6Address: "" }], gateway: "172.17.0.1" };
     expect(hostsFile(files)).toBe(`${STANDARD}172.17.0.1\thost.docker.internal\n172.17.0.2\tweb\n`);
     expect(hostsFile({ ...files, extraHosts: ["host.docker.internal:10.0.0.9"] })).toBe(
       `${STANDARD}10.0.0.9\thost.docker.internal\n172.17.0.2\tweb\n`,
@@ -35,8 +37,12 @@ describe("/etc/hosts", () => {
   });
 
   test("writes the full name before the bare one", () => {
-    expect(hostsFile({ hostname: "web", domainname: "example.org", address: "10.0.0.2" })).toContain("10.0.0.2\tweb.example.org web\n");
-    expect(hostsFile({ hostname: "web.example.org", address: "10.0.0.2" })).toContain("10.0.0.2\tweb.example.org web\n");
+    expect(hostsFile({ hostname: "web", domainname: "example.org", endpoints: [{ ipv4Address: "10.0.0.2", ipv6Address: "" }] })).toContain(
+      "10.0.0.2\tweb.example.org web\n",
+    );
+    expect(hostsFile({ hostname: "web.example.org", endpoints: [{ ipv4Address: "10.0.0.2", ipv6Address: "" }] })).toContain(
+      "10.0.0.2\tweb.example.org web\n",
+    );
   });
 
   test("is the host's own with the extra hosts on the host's network", () => {

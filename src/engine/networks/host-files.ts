@@ -22,8 +22,8 @@ const STANDARD_HOSTS = [
 export interface HostsOptions {
   hostname: string;
   domainname?: string | undefined;
-  /** The container's own address; absent without a network. */
-  address?: string | undefined;
+  /** The container's own endpoints. */
+  endpoints?: readonly HostsEndpoint[] | undefined;
   /** What `host-gateway` stands for; absent where the host cannot be reached. */
   gateway?: string | undefined;
   /** `NAME:ADDRESS`, as HostConfig.ExtraHosts has them. */
@@ -37,8 +37,22 @@ export function hostsFile(options: HostsOptions): string {
   const lines = options.hostFile === undefined ? [...STANDARD_HOSTS] : options.hostFile.replace(/\n$/, "").split("\n");
   lines.push(...extra.map((host) => `${host.address}\t${host.name}`));
   if (options.gateway !== undefined && !extra.some((host) => host.name === HOST_NAME)) lines.push(`${options.gateway}\t${HOST_NAME}`);
-  if (options.address !== undefined && options.address !== "") lines.push(`${options.address}\t${ownNames(options)}`);
+  lines.push(...ownHostsLines({ Hostname: options.hostname, Domainname: options.domainname ?? "" }, options.endpoints ?? []));
   return `${lines.join("\n")}\n`;
+}
+
+export interface HostsEndpoint {
+  ipv4Address: string;
+  ipv6Address: string;
+}
+
+/** What a container is told of its own addresses: the name after each of them. */
+export function ownHostsLines(
+  { Hostname: hostname, Domainname: domainname }: { Hostname: string; Domainname: string },
+  endpoints: readonly HostsEndpoint[],
+): string[] {
+  const addresses = endpoints.flatMap(({ ipv4Address, ipv6Address }) => [ipv4Address, ipv6Address]).filter((address) => address !== "");
+  return addresses.map((address) => `${address}\t${ownNames(hostname, domainname)}`);
 }
 
 export function hostnameFile(hostname: string): string {
@@ -60,7 +74,7 @@ export function parseExtraHost(entry: string, gateway: string | undefined): { na
 }
 
 /** The full name first and the bare one after it. */
-function ownNames({ hostname, domainname = "" }: HostsOptions): string {
+function ownNames(hostname: string, domainname: string): string {
   const full = domainname === "" ? hostname : `${hostname}.${domainname}`;
   const dot = full.indexOf(".");
   return dot < 0 ? full : `${full} ${full.slice(0, dot)}`;

@@ -1,45 +1,117 @@
-import { codeOf } from "../../base/errors.ts";
+import { codeOf, EngineError } from "../../base/errors.ts";
 import { failpoint } from "../../base/failpoint.ts";
 import { newId } from "../../base/ids.ts";
 import { Undo } from "../../base/undo.ts";
 import type { KernelWorker } from "../../kernel/net/kernel-worker.ts";
 import { LINK_PREFIX } from "../../kernel/net/links.ts";
-import { macOf, parseAddress, requireSubnet } from "./addresses.ts";
-import { endpointsOfContainer, leaseEndpoint, releaseEndpoint, updateEndpoint, type EndpointRecord } from "./endpoint-records.ts";
+import {
+  endpointsOfContainer,
+  leaseEndpoint,
+  releaseEndpoint,
+  updateEndpoint,
+  type EndpointRecord,
+  type Lease,
+} from "./endpoint-records.ts";
+import { chooseGateway } from "./gateway.ts";
 import { leaveNetworks } from "./leave.ts";
-import type { NetworkRecord } from "./network-records.ts";
-import type { JoinRequest } from "./networks.ts";
+import { requirePrefix } from "./leases.ts";
+import { macOf } from "./mac-addresses.ts";
+import { poolOf, type NetworkRecord } from "./network-records.ts";
+import type { EndpointRequest, JoinRequest, Member, PortRequest } from "./networks.ts";
 import { driverOf, namespaceFile, type NetworkParts } from "./parts.ts";
 
-/** Gives a container its namespace on one network: lease, namespace, then what the driver makes of it. */
-export async function joinNetwork(parts: NetworkParts, network: NetworkRecord, request: JoinRequest): Promise<EndpointRecord> {
+export interface PlannedEndpoint {
+  network: NetworkRecord;
+  request: EndpointRequest;
+}
+
+/** Gives a container its namespace on its networks: leases, namespace, then what the drivers make of each. */
+export async function joinNetworks(
+  parts: NetworkParts,
+  member: Member,
+  planned: readonly PlannedEndpoint[],
+  ports: JoinRequest["ports"],
+): Promise<EndpointRecord[]> {
   const { database, kernel, log } = parts;
-  const driver = driverOf(parts, network);
   // Something of it could not be taken back when it left.
-  if (endpointsOfContainer(database, request.containerId).length > 0) await leaveNetworks(parts, request.containerId);
+  if (endpointsOfContainer(database, member.containerId).length > 0) await leaveNetworks(parts, member.containerId);
 
   await using undo = new Undo((message) => log.warn(message));
-  const endpoint = leaseEndpoint(database, network, request.containerId, request.ipv4Address, (address) =>
-    newEndpoint(network, request, address),
-  );
-  undo.defer("releasing the address", () => releaseEndpoint(database, endpoint));
+  const gateway = chooseGateway(planned);
+  const leased = planned.map(({ network, request }, index) => {
+    const endpoint = lease(parts, member, network, request, `eth${index}`, network === gateway?.network);
+    undo.defer("releasing the address", () => releaseEndpoint(database, endpoint));
+    return { network, endpoint };
+  });
   failpoint("network.join.lease");
 
-  const file = namespaceFile(parts, request.containerId);
+  const file = namespaceFile(parts, member.containerId);
   await createNamespace(kernel, file);
   undo.defer("removing the namespace", () => kernel.call("removeNamespace", file));
   failpoint("network.join.namespace");
 
-  const joined = await driver.setUpEndpoint(network, endpoint, file, request.ports);
-  undo.defer("tearing the endpoint down", () => driver.tearDownEndpoint(network, joined));
+  const joined: EndpointRecord[] = [];
+  for (const { network, endpoint } of leased) joined.push(await setUp(parts, undo, network, endpoint, endpoint.isGateway ? ports : []));
   failpoint("network.join.endpoint");
-
-  if (joined.ports.length > 0) updateEndpoint(database, joined);
   undo.keep();
   return joined;
 }
 
-/** A file that a crash left is nobody's: the container's endpoint is ours since a moment ago. */
+/** Puts a container that runs on one more network. */
+export async function connectNetwork(
+  parts: NetworkParts,
+  member: Member,
+  { network, request }: PlannedEndpoint,
+  ports: readonly PortRequest[],
+): Promise<EndpointRecord> {
+  const { database, log } = parts;
+  const others = endpointsOfContainer(database, member.containerId);
+  if (others.some((endpoint) => endpoint.networkId === network.id))
+    throw new EngineError("forbidden", `endpoint with name ${member.containerName} already exists in network ${network.name}`);
+  await using undo = new Undo((message) => log.warn(message));
+  const isFirst = !others.some(({ isGateway }) => isGateway);
+  const endpoint = lease(parts, member, network, request, freeLink(others), isFirst);
+  undo.defer("releasing the address", () => releaseEndpoint(database, endpoint));
+  failpoint("network.attach.lease");
+  const connected = await setUp(parts, undo, network, endpoint, isFirst ? ports : []);
+  failpoint("network.attach.endpoint");
+  undo.keep();
+  return connected;
+}
+
+function lease(
+  { database }: NetworkParts,
+  member: Member,
+  network: NetworkRecord,
+  request: EndpointRequest,
+  containerLink: string,
+  isGateway: boolean,
+): EndpointRecord {
+  return leaseEndpoint(database, network, member.containerId, request, (addresses) =>
+    newEndpoint(member, network, request, addresses, containerLink, isGateway),
+  );
+}
+
+async function setUp(
+  parts: NetworkParts,
+  undo: Undo,
+  network: NetworkRecord,
+  endpoint: EndpointRecord,
+  ports: readonly PortRequest[],
+): Promise<EndpointRecord> {
+  const driver = driverOf(parts, network);
+  const joined = await driver.setUpEndpoint(network, endpoint, namespaceFile(parts, endpoint.containerId), ports);
+  undo.defer("tearing the endpoint down", () => driver.tearDownEndpoint(network, joined));
+  if (joined.ports.length > 0) updateEndpoint(parts.database, joined);
+  return joined;
+}
+
+/** The lowest of `eth0`, `eth1`, … that no other endpoint has. */
+function freeLink(others: readonly EndpointRecord[]): string {
+  for (let index = 0; ; index += 1) if (!others.some(({ containerLink }) => containerLink === `eth${index}`)) return `eth${index}`;
+}
+
+/** A file that a crash left is nobody's: the container's endpoints are ours since a moment ago. */
 async function createNamespace(kernel: KernelWorker, file: string): Promise<void> {
   try {
     await kernel.call("createNamespace", file);
@@ -50,30 +122,36 @@ async function createNamespace(kernel: KernelWorker, file: string): Promise<void
   }
 }
 
-/** `address` is absent on a network that hands out none. */
-function newEndpoint(network: NetworkRecord, request: JoinRequest, address: string | undefined): EndpointRecord {
+function newEndpoint(
+  { containerId, containerName }: Member,
+  network: NetworkRecord,
+  request: EndpointRequest,
+  { ipv4Address, ipv6Address }: Lease,
+  containerLink: string,
+  isGateway: boolean,
+): EndpointRecord {
   const endpointId = newId();
-  const endpoint: EndpointRecord = {
-    containerId: request.containerId,
-    containerName: request.containerName,
+  const [ipv4Pool, ipv6Pool] = [poolOf(network, 4), poolOf(network, 6)];
+  const hasLink = ipv4Address !== undefined || ipv6Address !== undefined;
+  return {
+    containerId,
+    containerName,
     networkId: network.id,
     networkName: network.name,
     endpointId,
-    hostLink: "",
-    macAddress: "",
-    ipv4Address: "",
-    ipv4PrefixLength: 0,
-    gateway: "",
-    ports: [],
-  };
-  if (address === undefined) return endpoint;
-  return {
-    ...endpoint,
     // Not from the container's id: the link of its last run lives on for a moment when it is restarted.
-    hostLink: `${LINK_PREFIX}${endpointId.slice(0, 10)}`,
-    macAddress: request.macAddress ?? macOf(parseAddress(address) ?? 0),
-    ipv4Address: address,
-    ipv4PrefixLength: requireSubnet(network.ipv4Subnet ?? "").prefixLength,
-    gateway: network.gateway ?? "",
+    hostLink: hasLink ? `${LINK_PREFIX}${endpointId.slice(0, 10)}` : "",
+    containerLink: hasLink ? containerLink : "",
+    macAddress: hasLink ? (request.macAddress ?? macOf(ipv4Address ?? "")) : "",
+    ipv4Address: ipv4Address ?? "",
+    ipv4PrefixLength: ipv4Pool === undefined ? 0 : requirePrefix(ipv4Pool.subnet).length,
+    gateway: ipv4Pool?.gateway ?? "",
+    ipv6Address: ipv6Address ?? "",
+    ipv6PrefixLength: ipv6Pool === undefined ? 0 : requirePrefix(ipv6Pool.subnet).length,
+    ipv6Gateway: ipv6Pool?.gateway ?? "",
+    gatewayPriority: request.gatewayPriority,
+    isGateway,
+    dnsNames: request.dnsNames,
+    ports: [],
   };
 }

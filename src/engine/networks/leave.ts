@@ -33,3 +33,16 @@ export async function leaveNetworks(parts: NetworkParts, containerId: string): P
     });
   }
 }
+
+/** Takes a container that runs off one network; its namespace and its other networks stay. */
+export async function detachEndpoint(parts: NetworkParts, endpoint: EndpointRecord): Promise<void> {
+  const network = allNetworks(parts.database).find((candidate) => candidate.id === endpoint.networkId);
+  if (network !== undefined) {
+    const driver = parts.drivers[network.driver];
+    await driver?.tearDownEndpoint(network, endpoint);
+    failpoint("network.detach.endpoint");
+    await driver?.unplug(network, endpoint);
+  }
+  failpoint("network.detach.link");
+  releaseEndpoint(parts.database, endpoint);
+}

@@ -21,6 +21,11 @@ export interface NetworkDriver {
     ports: readonly PortRequest[],
   ): Promise<EndpointRecord>;
   tearDownEndpoint(network: NetworkRecord, endpoint: EndpointRecord): Promise<void>;
-  /** Brings back what a daemon holds of an endpoint whose container runs on: ports, rules, its place on the network. */
-  resumeEndpoint(network: NetworkRecord, endpoint: EndpointRecord): Promise<void>;
+  /** Takes the link of a torn-down endpoint out of a namespace that stays. */
+  unplug(network: NetworkRecord, endpoint: EndpointRecord): Promise<void>;
+  /**
+   * Brings back what a daemon holds of an endpoint whose container runs on: ports, rules, its place on the network. False: its link is not
+   * there, since the daemon died while it was made or taken away.
+   */
+  resumeEndpoint(network: NetworkRecord, endpoint: EndpointRecord): Promise<boolean>;
 }

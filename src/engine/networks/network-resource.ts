@@ -1,7 +1,7 @@
 import { EngineError } from "../../base/errors.ts";
 import type { EndpointRecord } from "./endpoint-records.ts";
-import { PREDEFINED, type NetworkRecord } from "./network-records.ts";
-import type { NetworkResource } from "./networks.ts";
+import { isPredefined, type AddressPool, type NetworkRecord } from "./network-records.ts";
+import type { NetworkResource, PoolResource } from "./networks.ts";
 
 /** A network as the API shows it. `endpoints`: those to list; the list of networks shows none (API 1.28). */
 export function networkResource(network: NetworkRecord, endpoints: readonly EndpointRecord[]): NetworkResource {
@@ -11,18 +11,15 @@ export function networkResource(network: NetworkRecord, endpoints: readonly Endp
     Created: network.created,
     Scope: "local",
     Driver: network.driver,
-    EnableIPv4: true,
-    EnableIPv6: false,
+    EnableIPv4: network.enableIpv4,
+    EnableIPv6: network.enableIpv6,
     IPAM: {
       Driver: "default",
-      Options: null,
-      Config:
-        network.ipv4Subnet === undefined
-          ? null
-          : [{ Subnet: network.ipv4Subnet, ...(network.gateway === undefined ? {} : { Gateway: network.gateway }) }],
+      Options: network.ipamOptions,
+      Config: network.driver === "bridge" ? network.pools.map(poolResource) : null,
     },
     Internal: network.internal,
-    Attachable: false,
+    Attachable: network.attachable,
     Ingress: false,
     ConfigFrom: { Network: "" },
     ConfigOnly: false,
@@ -38,13 +35,22 @@ function containerOf(endpoint: EndpointRecord): NetworkResource["Containers"][st
     EndpointID: endpoint.endpointId,
     MacAddress: endpoint.macAddress,
     IPv4Address: endpoint.ipv4Address === "" ? "" : `${endpoint.ipv4Address}/${endpoint.ipv4PrefixLength}`,
-    IPv6Address: "",
+    IPv6Address: endpoint.ipv6Address === "" ? "" : `${endpoint.ipv6Address}/${endpoint.ipv6PrefixLength}`,
+  };
+}
+
+function poolResource(pool: AddressPool): PoolResource {
+  return {
+    Subnet: pool.subnet,
+    ...(pool.range === undefined ? {} : { IPRange: pool.range }),
+    Gateway: pool.gateway,
+    ...(Object.keys(pool.auxiliary).length === 0 ? {} : { AuxiliaryAddresses: pool.auxiliary }),
   };
 }
 
 function optionsOf(network: NetworkRecord): Record<string, string> {
   const { bridge } = network;
-  if (bridge === undefined) return {};
+  if (bridge === undefined || !isPredefined(network)) return network.options;
   return {
     "com.docker.network.bridge.default_bridge": String(network.name === "bridge"),
     "com.docker.network.bridge.enable_icc": String(bridge.icc),
@@ -68,7 +74,6 @@ export function filterNetworks(
     if (name === "type") for (const value of values) oneOf(name, value, ["builtin", "custom"]);
     if (name === "dangling") for (const value of values) oneOf(name, value, ["0", "1", "false", "true", "f", "t"]);
   }
-  const isPredefined = (network: NetworkRecord): boolean => PREDEFINED.some((each) => each.name === network.name);
   const tests: Record<string, (network: NetworkRecord, value: string) => boolean> = {
     // Predefined networks are never dangling: nobody could remove them.
     dangling: (network, value) => (!isPredefined(network) && !inUse.has(network.id)) === /^(1|t|true)$/i.test(value),

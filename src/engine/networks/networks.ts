@@ -1,10 +1,12 @@
+import type { NetworkCreate } from "../../api/network.ts";
+
 /**
  * Networks: which containers reach whom.
  *
- * Four modes: `bridge` (the default network and, later, user-defined ones), `host`, `none`, and `container:ID`. The engine asks for a
- * network namespace before the container's process is made and hands its path to the OCI runtime; leaving is one unmount. Addresses are
- * leased in the database before the kernel is touched, kernel objects have names derived from ids, so a crash leaves nothing that
- * `restore` does not find.
+ * Modes: a bridge network (the default one or a user-defined one; a container may be on several), `host`, `none`, and `container:ID`. The
+ * engine asks for a network namespace before the container's process is made and hands its path to the OCI runtime; leaving is one
+ * unmount. Addresses are leased in the database before the kernel is touched, kernel objects have names derived from ids, so a crash
+ * leaves nothing that `restore` does not find.
  */
 export interface Networks {
   /** Names and settings of all networks, in the shape of `GET /networks`. */
@@ -12,11 +14,24 @@ export interface Networks {
   /** One network by name, id or unambiguous id prefix; `notFound` otherwise. */
   inspect(nameOrId: string): NetworkResource;
 
+  /** Id of the network of that name or id; the name itself where there is none. For lists: does not throw. */
+  idOf(nameOrId: string): string | undefined;
+  /** Makes a network and gives its id: everything checked first, in Docker's words, and undone wholly when it rejects. */
+  create(request: NetworkCreate): Promise<string>;
+  /** Removes a network that no container is on. */
+  remove(nameOrId: string): Promise<void>;
+  /** Removes all that no container is on and that the filters (label, label!, until) let through; gives their names. */
+  prune(filters: Map<string, string[]>): Promise<string[]>;
+
   /**
-   * Gives a container its network namespace with everything in it: address leased, veth on the bridge, routes, published ports. Undone
-   * wholly when it rejects. Port conflicts reject in Docker's words (`… Bind for 0.0.0.0:8080 failed: port is already allocated`).
+   * Gives a container its network namespace with everything in it: addresses leased, a link on each network, routes, published ports.
+   * Undone wholly when it rejects. Port conflicts reject in Docker's words (`… Bind for 0.0.0.0:8080 failed: port is already allocated`).
    */
   join(request: JoinRequest): Promise<Joined>;
+  /** Puts a container that has joined on one more network. */
+  connect(request: ConnectRequest): Promise<Endpoint>;
+  /** Takes a container that has joined off one network. Idempotent. */
+  disconnect(containerId: string, networkId: string): Promise<void>;
 
   /** Takes all of it back: ports, rules, veth, namespace, lease. Idempotent; goes on past failures. */
   leave(containerId: string): Promise<void>;
@@ -27,6 +42,11 @@ export interface Networks {
   /** What a container that is joined has, for inspect and list. */
   endpointsOf(containerId: string): Endpoint[];
 
+  /** What is on a network now. */
+  endpointsOn(networkId: string): (Endpoint & Member)[];
+  /** A container has another name. */
+  rename(containerId: string, newName: string, dnsNames: (network: string) => string[]): void;
+
   /** What ought to be in the kernel according to the database, and what is there: the doctor wants the two to be the same. */
   expectedObjects(): KernelObject[];
   kernelObjects(): Promise<KernelObject[]>;
@@ -34,16 +54,34 @@ export interface Networks {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-export interface JoinRequest {
+export interface Member {
   containerId: string;
   containerName: string;
-  hostname: string;
-  /** Name or id of the network to join; `none` gives a namespace with only `lo`. `host` and `container:` never come here. */
-  network: string;
-  /** Fixed address and MAC, where the user asked for them. */
-  ipv4Address?: string | undefined;
-  macAddress?: string | undefined;
+}
+
+export interface JoinRequest extends Member {
+  /** In the order of the links; `none` alone gives a namespace with only `lo`. `host` and `container:` never come here. */
+  endpoints: EndpointRequest[];
   ports: PortRequest[];
+}
+
+export interface ConnectRequest extends Member {
+  endpoint: EndpointRequest;
+  /** What the container publishes, if this becomes the network by which it is reached. */
+  ports: PortRequest[];
+}
+
+export interface EndpointRequest {
+  /** Name or id. */
+  network: string;
+  /** Fixed addresses and MAC, where the user asked for them. */
+  ipv4Address?: string | undefined;
+  ipv6Address?: string | undefined;
+  macAddress?: string | undefined;
+  /** Under which others on a user-defined network find it. */
+  dnsNames: string[];
+  /** The highest gives the default route. */
+  gatewayPriority: number;
 }
 
 export interface PortRequest {
@@ -60,7 +98,7 @@ export interface PortRequest {
 export interface Joined {
   /** Path of the namespace, for the OCI spec. */
   netnsPath: string;
-  endpoint: Endpoint | undefined;
+  endpoints: Endpoint[];
 }
 
 /** A namespace, link, bridge, rule (element of the firewall's sets) or held port, by its name. */
@@ -78,6 +116,16 @@ export interface Endpoint {
   ipv4Address: string;
   ipv4PrefixLength: number;
   gateway: string;
+  /** Empty, and 0, where the network has no IPv6. */
+  ipv6Address: string;
+  ipv6PrefixLength: number;
+  ipv6Gateway: string;
+  /** Name of the link inside: `eth0`. */
+  containerLink: string;
+  gatewayPriority: number;
+  /** The default route goes by this network, and ports are published on it. */
+  isGateway: boolean;
+  dnsNames: string[];
   /** What was published, with the ports that were chosen. */
   ports: PortBinding[];
 }
@@ -98,7 +146,7 @@ export interface NetworkResource {
   Driver: string;
   EnableIPv4: boolean;
   EnableIPv6: boolean;
-  IPAM: { Driver: string; Options: Record<string, string> | null; Config: { Subnet: string; Gateway?: string }[] | null };
+  IPAM: { Driver: string; Options: Record<string, string> | null; Config: PoolResource[] | null };
   Internal: boolean;
   Attachable: boolean;
   Ingress: boolean;
@@ -107,4 +155,11 @@ export interface NetworkResource {
   Containers: Record<string, { Name: string; EndpointID: string; MacAddress: string; IPv4Address: string; IPv6Address: string }>;
   Options: Record<string, string>;
   Labels: Record<string, string>;
+}
+
+export interface PoolResource {
+  Subnet: string;
+  IPRange?: string;
+  Gateway?: string;
+  AuxiliaryAddresses?: Record<string, string>;
 }

@@ -7,5 +7,6 @@ export const nullDriver: NetworkDriver = {
   tearDown: async () => undefined,
   setUpEndpoint: async (_network, endpoint) => endpoint,
   tearDownEndpoint: async () => undefined,
-  resumeEndpoint: async () => undefined,
+  unplug: async () => undefined,
+  resumeEndpoint: async () => true,
 };

@@ -10,29 +10,37 @@ import { openKernelWorker } from "../../kernel/net/kernel-worker.ts";
 import type { FirewallWay } from "../../kernel/net/nftables.ts";
 import type { Database } from "../../store/database.ts";
 import { paths, type Roots } from "../../store/roots.ts";
+import type { Events } from "../events/events.ts";
 import { openBridgeDriver } from "./bridge-driver.ts";
-import { allEndpoints, endpointsOfContainer, type EndpointRecord } from "./endpoint-records.ts";
+import { createNetwork } from "./create-network.ts";
+import { allEndpoints, endpointsOfContainer, endpointsOfNetwork, updateEndpoint, type EndpointRecord } from "./endpoint-records.ts";
 import { DECLARATIONS, HOST_SETS, networkElements, portElements, RULES } from "./firewall-rules.ts";
-import { joinNetwork } from "./join.ts";
+import { connectNetwork, joinNetworks, type PlannedEndpoint } from "./join.ts";
 import { expectedObjects, foundObjects } from "./kernel-objects.ts";
-import { leaveNetworks } from "./leave.ts";
+import { detachEndpoint, leaveNetworks } from "./leave.ts";
 import { allNetworks, ensurePredefined, findNetwork, saveNetwork, type NetworkRecord } from "./network-records.ts";
 import { filterNetworks, networkResource } from "./network-resource.ts";
-import type { Endpoint, Networks } from "./networks.ts";
+import type { Endpoint, EndpointRequest, Networks } from "./networks.ts";
 import { nullDriver } from "./null-driver.ts";
 import { driverOf, namespaceFile, type NetworkParts } from "./parts.ts";
+import { checkFixedAddresses } from "./leases.ts";
 import { openPortHolder } from "./port-holder.ts";
 import { openPorts } from "./ports.ts";
+import { finishRemoval, pruneNetworks, removeNetwork } from "./remove-network.ts";
 import { restoreNetworks, resumeEndpoint } from "./restore.ts";
+import { DEFAULT_POOLS, type SubnetPool } from "./subnets.ts";
 
 export interface NetworksOptions {
   database: Database;
   roots: Roots;
   log: Log;
+  events: Events;
   /** The program of the kernel worker thread (`bin/kernel-worker.ts`, or its bundle). */
   workerPath: string;
   /** The default network's bridge. `address` is `--bip`: `172.17.0.1/16`. */
   bridge?: { name?: string | undefined; address?: string | undefined; mtu?: number | undefined } | undefined;
+  /** `default-address-pools`; Docker's own when absent. */
+  addressPools?: readonly SubnetPool[] | undefined;
   /** How the firewall is reached; the best way the machine has when absent. For tests of the others. */
   firewallWay?: FirewallWay | undefined;
   /** Takes the bridge and the firewall's table away when disposed of, which otherwise stay as Docker's do. For tests. */
@@ -56,8 +64,9 @@ export async function openNetworks(options: NetworksOptions): Promise<Networks> 
   await stat(roots.exec);
   const kernel = await openKernelWorker(options.workerPath, log);
   const holder = openPortHolder();
-  const drivers = { bridge: openBridgeDriver(kernel, openPorts(holder), log), null: nullDriver, host: undefined };
-  const parts: NetworkParts = { database, roots, log, kernel, drivers };
+  const addressPools = options.addressPools ?? DEFAULT_POOLS;
+  const drivers = { bridge: openBridgeDriver(kernel, openPorts(holder), log, addressPools), null: nullDriver, host: undefined };
+  const parts: NetworkParts = { database, roots, log, kernel, drivers, addressPools };
   const locks = new KeyedLock();
   ensurePredefined(database);
   configureDefaultBridge(database, options);
@@ -89,6 +98,25 @@ export async function openNetworks(options: NetworksOptions): Promise<Networks> 
       log.error({ error: messageOf(error) }, "watching the host's network");
     }
   }
+  function publish({ id, name, driver }: NetworkRecord, action: "create" | "destroy"): void {
+    options.events.publish({ type: "network", action, actor: { id, attributes: { name, type: driver } } });
+  }
+
+  async function plan(requests: readonly EndpointRequest[]): Promise<PlannedEndpoint[]> {
+    const find = (nameOrId: string): NetworkRecord => findNetwork(allNetworks(database), nameOrId);
+    const wanted = requests.map(({ network }) => find(network));
+    if (wanted.some(({ driver }) => driver === "bridge")) await ensureReady();
+    return requests
+      .map((request, index) => ({ request, id: wanted[index]?.id ?? "" }))
+      .filter(({ id }, index) => wanted.findIndex((other) => other.id === id) === index)
+      .map(({ request, id }) => {
+        // Looked up again: it may have got its subnet just now.
+        const network = find(id);
+        checkFixedAddresses(network, request);
+        return { network, request };
+      });
+  }
+
   let disposed = false;
   let watching = Promise.resolve();
   const watch = setInterval(() => {
@@ -98,29 +126,61 @@ export async function openNetworks(options: NetworksOptions): Promise<Networks> 
   return {
     list(filters) {
       const inUse = new Set(allEndpoints(database).map((endpoint) => endpoint.networkId));
-      return filterNetworks(allNetworks(database), filters, inUse).map((network) => networkResource(network, []));
+      return filterNetworks(present(database), filters, inUse).map((network) => networkResource(network, []));
     },
     inspect(nameOrId) {
       const network = findNetwork(allNetworks(database), nameOrId);
       const endpoints = allEndpoints(database).filter((endpoint) => endpoint.networkId === network.id);
       return networkResource(network, endpoints);
     },
-    join: (request) =>
-      locks.run(request.containerId, async () => {
+    idOf(nameOrId) {
+      return present(database).find((network) => network.id === nameOrId || network.name === nameOrId)?.id;
+    },
+    // One after another: two must not choose the same name or subnet.
+    create: (request) =>
+      locks.run("networks", async () => {
+        await ensureReady();
+        const network = await createNetwork(parts, request);
+        publish(network, "create");
+        return network.id;
+      }),
+    remove: (nameOrId) => locks.run("networks", async () => publish(await removeNetwork(parts, nameOrId), "destroy")),
+    prune: (filters) =>
+      locks.run("networks", async () => {
+        const removed = await pruneNetworks(parts, filters);
+        for (const network of removed) publish(network, "destroy");
+        return removed.map(({ name }) => name);
+      }),
+
+    join: ({ endpoints, ports, ...member }) =>
+      locks.run(member.containerId, async () => {
         try {
-          const { id, driver } = findNetwork(allNetworks(database), request.network);
-          if (driver === "bridge") await ensureReady();
-          // Looked up again: it may have got its subnet just now.
-          const endpoint = await joinNetwork(parts, findNetwork(allNetworks(database), id), request);
-          return { netnsPath: namespaceFile(parts, request.containerId), endpoint: publicEndpoint(endpoint) };
+          const joined = await joinNetworks(parts, member, await plan(endpoints), ports);
+          return { netnsPath: namespaceFile(parts, member.containerId), endpoints: joined.map(publicEndpoint) };
         } catch (error) {
           const kind = error instanceof EngineError ? error.kind : "system";
           throw new EngineError(kind, `failed to set up container networking: ${messageOf(error)}`, { cause: error });
         }
       }),
+    connect: ({ endpoint, ports, ...member }) =>
+      locks.run(member.containerId, async () => {
+        const [planned] = await plan([endpoint]);
+        if (planned === undefined) throw new EngineError("invalid", "no network was named");
+        return publicEndpoint(await connectNetwork(parts, member, planned, ports));
+      }),
+    disconnect: (containerId, networkId) =>
+      locks.run(containerId, async () => {
+        const endpoint = endpointsOfContainer(database, containerId).find((each) => each.networkId === networkId);
+        if (endpoint !== undefined) await detachEndpoint(parts, endpoint);
+      }),
     leave: (containerId) => locks.run(containerId, () => leaveNetworks(parts, containerId)),
     restore: (runningContainerIds) => restoreNetworks(parts, runningContainerIds),
     endpointsOf: (containerId) => endpointsOfContainer(database, containerId).map(publicEndpoint),
+    endpointsOn: (networkId) => endpointsOfNetwork(database, networkId),
+    rename(containerId, newName, dnsNames) {
+      for (const endpoint of endpointsOfContainer(database, containerId))
+        updateEndpoint(database, { ...endpoint, containerName: newName, dnsNames: dnsNames(endpoint.networkName) });
+    },
 
     expectedObjects: () => expectedObjects(allNetworks(database), allEndpoints(database)),
     async kernelObjects() {
@@ -167,6 +227,10 @@ async function setUpNetworks(parts: NetworkParts, way: FirewallWay): Promise<voi
   });
   log.debug(firewall, "firewall ready");
   for (const network of networks.filter(({ driver }) => driver !== "host")) {
+    if (network.removing === true) {
+      await finishRemoval(parts, network);
+      continue;
+    }
     const driver = driverOf(parts, network);
     driver.validate(network);
     const made = await driver.setUp(network);
@@ -189,14 +253,17 @@ export function firewallTable(roots: Roots): string {
 /** Writes what the daemon was started with into the record of the default network. */
 function configureDefaultBridge(database: Database, { bridge = {} }: NetworksOptions): void {
   const network = findNetwork(allNetworks(database), "bridge");
-  const { ipv4Subnet, gateway, ...rest } = network;
   const name = bridge.name ?? DEFAULT_BRIDGE;
   const changed: NetworkRecord = {
-    ...rest,
-    ...(network.bridge?.name === name ? { ipv4Subnet, gateway } : {}),
+    ...network,
+    pools: network.bridge?.name === name ? network.pools : [],
     bridge: { name, icc: true, masquerade: true, mtu: bridge.mtu, address: bridge.address },
   };
   if (JSON.stringify(changed) !== JSON.stringify(network)) saveNetwork(database, changed);
+}
+
+function present(database: Database): NetworkRecord[] {
+  return allNetworks(database).filter((network) => network.removing !== true);
 }
 
 function publicEndpoint(record: EndpointRecord): Endpoint {

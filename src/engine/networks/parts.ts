@@ -7,6 +7,7 @@ import type { Database } from "../../store/database.ts";
 import { paths, type Roots } from "../../store/roots.ts";
 import type { NetworkDriver } from "./network-driver.ts";
 import type { NetworkRecord } from "./network-records.ts";
+import type { SubnetPool } from "./subnets.ts";
 
 /** What joining, leaving and restoring work with. */
 export interface NetworkParts {
@@ -14,6 +15,8 @@ export interface NetworkParts {
   roots: Roots;
   log: Log;
   kernel: KernelWorker;
+  /** For networks that name no subnet. */
+  addressPools: readonly SubnetPool[];
   /** By name; the network `host` has none, since its containers have no namespace of their own. */
   drivers: Record<NetworkRecord["driver"], NetworkDriver | undefined>;
 }

@@ -2,7 +2,7 @@ import { messageOf } from "../../base/errors.ts";
 import { LINK_PREFIX } from "../../kernel/net/links.ts";
 import { paths } from "../../store/roots.ts";
 import { allEndpoints, type EndpointRecord } from "./endpoint-records.ts";
-import { leaveNetworks } from "./leave.ts";
+import { detachEndpoint, leaveNetworks } from "./leave.ts";
 import { allNetworks } from "./network-records.ts";
 import { driverOf, namespaceFile, type NetworkParts } from "./parts.ts";
 
@@ -39,7 +39,7 @@ export async function resumeEndpoint(parts: NetworkParts, endpoint: EndpointReco
   const network = allNetworks(parts.database).find((candidate) => candidate.id === endpoint.networkId);
   if (network === undefined) return;
   try {
-    await driverOf(parts, network).resumeEndpoint(network, endpoint);
+    if (!(await driverOf(parts, network).resumeEndpoint(network, endpoint))) await detachEndpoint(parts, endpoint);
   } catch (error) {
     complain(parts, endpoint.containerId, error);
   }

@@ -1,32 +1,51 @@
-import { EngineError } from "../../base/errors.ts";
-import { overlap, parseCidr, requireSubnet, type Subnet } from "./addresses.ts";
+import { createHash } from "node:crypto";
 
-/** Docker's default address pools, cut into networks in its order: 172.17–172.31 by /16, then 192.168 by /20. */
-const DEFAULT_POOLS: readonly { from: string; prefixLength: number }[] = [
-  ...Array.from({ length: 15 }, (_, index) => ({ from: `172.${17 + index}.0.0/16`, prefixLength: 16 })),
-  { from: "192.168.0.0/16", prefixLength: 20 },
+import { EngineError } from "../../base/errors.ts";
+import { requirePrefix } from "./leases.ts";
+import { doOverlap, lastIn, parsePrefix, type Prefix } from "./prefixes.ts";
+
+/** Blocks of addresses from which networks that name no subnet get one of `length` (dockerd's `default-address-pools`). */
+export interface SubnetPool {
+  base: string;
+  length: number;
+}
+
+/** Docker's own, in its order: 172.17–172.31 by /16, then 192.168 by /20. */
+export const DEFAULT_POOLS: readonly SubnetPool[] = [
+  ...Array.from({ length: 15 }, (_, index) => ({ base: `172.${17 + index}.0.0/16`, length: 16 })),
+  { base: "192.168.0.0/16", length: 20 },
 ];
 
-/** The first network of the pools that shares no address with any of `taken` (`a.b.c.d/n`: routes and addresses of the host). */
-export function chooseSubnet(taken: readonly string[]): Subnet {
-  for (const candidate of candidates()) {
-    if (!clashes(candidate, taken)) return candidate;
+/** A block of local IPv6 addresses (RFC 4193) that is this engine's own: `seed` is an id of it that stays. */
+export function privatePool(seed: string): SubnetPool {
+  const digits = createHash("sha256").update(seed).digest("hex");
+  return { base: `fd${digits.slice(0, 2)}:${digits.slice(2, 6)}:${digits.slice(6, 10)}::/48`, length: 64 };
+}
+
+/** The first network of the pools that shares no address with any of `taken` (`a.b.c.d/n`: routes, addresses, other networks). */
+export function chooseSubnet(family: 4 | 6, taken: readonly string[], pools: readonly SubnetPool[]): Prefix {
+  const others = taken.flatMap((text) => parsePrefix(text)?.prefix ?? []);
+  for (const { base, length } of pools) {
+    const whole = requirePrefix(base);
+    if (whole.family !== family) continue;
+    const bits = BigInt((family === 4 ? 32 : 128) - length);
+    for (let candidate: Prefix = { family, base: whole.base, length }; candidate.base <= lastIn(whole);) {
+      const clash = others.find((other) => doOverlap(other, candidate));
+      if (clash === undefined) return candidate;
+      // Behind what is in the way, however large.
+      const next = clash.length < length ? lastIn(clash) + 1n : candidate.base + (1n << bits);
+      candidate = { family, base: next, length };
+    }
   }
   throw new EngineError(
     "system",
-    "choosing a subnet: all predefined address pools have been fully subnetted or clash with the host's routes: choose one with --bip",
+    "all predefined address pools have been fully subnetted, or clash with the host's routes: name a subnet (--subnet, --bip)",
   );
 }
 
-export function clashes(subnet: Subnet, taken: readonly string[]): boolean {
-  return taken.map(parseCidr).some((other) => other !== undefined && overlap(other.subnet, subnet));
-}
-
-function* candidates(): Generator<Subnet> {
-  for (const pool of DEFAULT_POOLS) {
-    const whole = requireSubnet(pool.from);
-    const size = 2 ** (32 - pool.prefixLength);
-    const count = 2 ** (pool.prefixLength - whole.prefixLength);
-    for (let index = 0; index < count; index += 1) yield { base: whole.base + index * size, prefixLength: pool.prefixLength };
-  }
+export function clashes(subnet: Prefix, taken: readonly string[]): boolean {
+  return taken.some((text) => {
+    const other = parsePrefix(text);
+    return other !== undefined && doOverlap(other.prefix, subnet);
+  });
 }

@@ -1,9 +1,10 @@
+import { networkConnect, networkCreate, networkDisconnect } from "../../api/network.ts";
 import { EngineError } from "../../base/errors.ts";
+import type { Containers } from "../../engine/containers/containers.ts";
 import type { Networks } from "../../engine/networks/networks.ts";
-import { json, type Route } from "../call.ts";
-import { notYet } from "./missing.ts";
+import { type Call, json, noContent, type Route } from "../call.ts";
 
-export function networkRoutes(networks: Networks): Route[] {
+export function networkRoutes(networks: Networks, containers: Containers): Route[] {
   const list: Route["handle"] = ({ query }) => json(networks.list(query.filters()));
   return [
     { method: "GET", path: "/networks", operation: "NetworkList", handle: list },
@@ -23,18 +24,49 @@ export function networkRoutes(networks: Networks): Route[] {
         return json(networks.inspect(name));
       },
     },
-    notYet("POST", "/networks/create", "NetworkCreate"),
-    notYet("POST", "/networks/{id:.*}/connect", "NetworkConnect"),
-    notYet("POST", "/networks/{id:.*}/disconnect", "NetworkDisconnect"),
-    { method: "POST", path: "/networks/prune", operation: "NetworkPrune", handle: ({ query }) => pruneNone(query.filters()) },
-    notYet("DELETE", "/networks/{id:.*}", "NetworkDelete"),
+    {
+      method: "POST",
+      path: "/networks/create",
+      operation: "NetworkCreate",
+      handle: async ({ body }) => json({ Id: await networks.create(await body.json(networkCreate)), Warning: "" }, 201),
+    },
+    {
+      method: "POST",
+      path: "/networks/prune",
+      operation: "NetworkPrune",
+      handle: async ({ query }) => {
+        const names = await networks.prune(query.filters());
+        return json({ NetworksDeleted: names.length === 0 ? null : names });
+      },
+    },
+    {
+      method: "POST",
+      path: "/networks/{id:.*}/connect",
+      operation: "NetworkConnect",
+      async handle({ name, body }: Call) {
+        const { Container, EndpointConfig } = await body.json(networkConnect);
+        await containers.connectNetwork(name, Container, EndpointConfig);
+        return { kind: "empty", status: 200 };
+      },
+    },
+    {
+      method: "POST",
+      path: "/networks/{id:.*}/disconnect",
+      operation: "NetworkDisconnect",
+      async handle({ name, body }: Call) {
+        const { Container, Force } = await body.json(networkDisconnect);
+        await containers.disconnectNetwork(name, Container, Force);
+        return { kind: "empty", status: 200 };
+      },
+    },
+    {
+      method: "DELETE",
+      path: "/networks/{id:.*}",
+      operation: "NetworkDelete",
+      async handle({ name }) {
+        await networks.remove(name);
+        return noContent;
+      },
+    },
   ];
-}
-
-const PRUNE_FILTERS = new Set(["label", "label!", "until"]);
-
-/** There are no networks but the three that are never removed. */
-function pruneNone(filters: Map<string, string[]>): ReturnType<typeof json> {
-  for (const name of filters.keys()) if (!PRUNE_FILTERS.has(name)) throw new EngineError("invalid", `invalid filter '${name}'`);
-  return json({ NetworksDeleted: null });
 }

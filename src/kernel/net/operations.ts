@@ -1,3 +1,4 @@
+import { SystemCallError } from "../ffi.ts";
 import {
   connectToBridge,
   ensureBridge,
@@ -51,8 +52,8 @@ export interface Operations {
   setDefaultRoutes(namespaceFile: string, wanted: readonly DefaultRoute[]): void;
   /** Takes a port out of its bridge's traffic at once; the link itself dies with its namespace. */
   disablePort(link: string): void;
-  /** Attaches a port again whose bridge was made anew. */
-  reattach(link: string, bridge: string, isolated?: boolean): void;
+  /** Attaches a port again whose bridge was made anew. False: there is no such link. */
+  reattach(link: string, bridge: string, isolated?: boolean): boolean;
   /** `ipv6Forwarding`: as this kernel has it when absent; for tests of the other way. */
   openFirewall(settings: FirewallSettings, ipv6Forwarding?: Ipv6Forwarding): { by: "libnftables" | "nft"; owned: boolean };
   changeFirewall(change: FirewallChange): void;
@@ -119,11 +120,15 @@ export function openOperations(runProgram: RunProgram): Operations & { close(): 
     disablePort: (link) => ignoring(["ENODEV", "EOPNOTSUPP"], () => routes.transact([disablePort(link)])),
     reattach(link, bridge, isolated = false) {
       const found = findBridge(routes, bridge);
-      if (found === undefined) return;
-      ignoring(["ENODEV"], () => {
+      try {
         const [port] = routes.query(getLink(link)).map(decodeLink);
-        if (port?.master !== found.index) routes.transact([enslaveLink(link, found.index), raisePort(link, isolated)]);
-      });
+        if (found !== undefined && port?.master !== found.index)
+          routes.transact([enslaveLink(link, found.index), raisePort(link, isolated)]);
+        return true;
+      } catch (error) {
+        if (error instanceof SystemCallError && error.code === "ENODEV") return false;
+        throw error;
+      }
     },
     openFirewall(settings, ipv6Forwarding) {
       ipv6 = ipv6Forwarding;

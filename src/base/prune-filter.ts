@@ -1,10 +1,15 @@
-import { EngineError } from "../../base/errors.ts";
-import type { Container } from "./container.ts";
+import { EngineError } from "./errors.ts";
 
 const UNITS_MS: Readonly<Record<string, number>> = { h: 3_600_000, m: 60_000, s: 1000, ms: 1 };
 
-/** Which containers `POST /containers/prune` may take: `label`, `label!` and `until` (moby daemon/prune.go). */
-export function readPruneFilter(filters: ReadonlyMap<string, readonly string[]>): (container: Container) => boolean {
+/** What of an object the filters of a prune look at. */
+export interface Prunable {
+  createdNs: bigint;
+  labels: ReadonlyMap<string, string>;
+}
+
+/** Which objects a prune may take: `label`, `label!` and `until` (moby daemon/prune.go). */
+export function readPruneFilter(filters: ReadonlyMap<string, readonly string[]>): (object: Prunable) => boolean {
   for (const key of filters.keys()) {
     if (!["label", "label!", "until"].includes(key)) throw new EngineError("invalid", `invalid filter '${key}'`);
   }
@@ -13,15 +18,15 @@ export function readPruneFilter(filters: ReadonlyMap<string, readonly string[]>)
   const untilNs = until[0] === undefined ? undefined : parseUntil(until[0]);
   const wanted = filters.get("label") ?? [];
   const unwanted = filters.get("label!") ?? [];
-  return (container) =>
-    (untilNs === undefined || container.createdNs < untilNs) &&
-    wanted.every((label) => hasLabel(container, label)) &&
-    !unwanted.some((label) => hasLabel(container, label));
+  return (object) =>
+    (untilNs === undefined || object.createdNs < untilNs) &&
+    wanted.every((label) => hasLabel(object, label)) &&
+    !unwanted.some((label) => hasLabel(object, label));
 }
 
-function hasLabel(container: Container, text: string): boolean {
+function hasLabel({ labels }: Prunable, text: string): boolean {
   const [key = "", ...rest] = text.split("=");
-  const value = container.config.Labels.get(key);
+  const value = labels.get(key);
   return value !== undefined && (rest.length === 0 || value === rest.join("="));
 }
 
