@@ -142,11 +142,19 @@ describe("refusing, in Docker's words", () => {
   });
 
   test("an address outside of the network, and one that is taken", async () => {
-    await expect(add({ address: "10.1.1.1" })).rejects.toThrow("no configured subnet contains IP address 10.1.1.1");
-    const { address } = await add({ address: "172.17.0.99" });
-    expect(address).toBe("172.17.0.99");
-    await expect(add({ address })).rejects.toThrow("Address already in use");
-    await expect(add({ address: "172.17.0.1" })).rejects.toThrow("Address already in use");
+    await expect(add({ address: "172.17.0.99" })).rejects.toThrow(
+      "user specified IP address is supported only when connecting to networks with user configured subnets",
+    );
+    const network = "mine";
+    await daemon.createNetwork({
+      Name: network,
+      IPAM: { Config: [{ Subnet: "10.99.0.0/24", AuxiliaryAddresses: { router: "10.99.0.7" } }] },
+    });
+    await expect(add({ network, address: "10.1.1.1" })).rejects.toThrow("no configured subnet contains IP address 10.1.1.1");
+    const { address } = await add({ network, address: "10.99.0.99" });
+    expect(address).toBe("10.99.0.99");
+    for (const taken of [address, "10.99.0.1", "10.99.0.7"])
+      await expect(add({ network, address: taken })).rejects.toThrow("Address already in use");
   });
 
   test("a network that is not there", async () => {

@@ -1,6 +1,7 @@
 import { mkdirSync } from "node:fs";
 import path from "node:path";
 
+import { networkCreate } from "../../src/api/network.ts";
 import { newId } from "../../src/base/ids.ts";
 import { openLog } from "../../src/base/log.ts";
 import { openEvents } from "../../src/engine/events/events.ts";
@@ -15,6 +16,8 @@ export interface TestNetworks {
   networks: Networks;
   roots: Roots;
   table: string;
+  /** `POST /networks/create` with this body; gives the id. */
+  createNetwork(body: unknown): Promise<string>;
   /** Joins a new container; gives its id, namespace and address. */
   add(options?: { name?: string; network?: string; ports?: Partial<PortRequest>[]; address?: string }): Promise<TestContainer>;
   /** What is there and should not be, or should be and is not. */
@@ -44,6 +47,7 @@ export async function openTestNetworks(folder: string, options: Partial<Networks
     networks,
     roots,
     table: firewallTable(roots),
+    createNetwork: (body) => networks.create(networkCreate.decode(body, "")),
     async add({ name = "web", network = "bridge", ports = [], address } = {}) {
       const id = newId();
       const joined = await networks.join({

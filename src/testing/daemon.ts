@@ -175,6 +175,7 @@ export async function openTestDaemon(options: TestDaemonOptions = {}): Promise<T
 
     async expectClean() {
       await removeContainers(daemon);
+      await removeNetworks(daemon);
       await expectDoctorPleased(daemon);
       const found = await settle(() => findTraces({ roots, cgroupParent, bridge, netns, phase: "running" }));
       if (found.length > 0) throw new Error(`left behind while the daemon runs:\n  ${found.join("\n  ")}`);
@@ -226,6 +227,15 @@ async function waitForPing(daemon: TestDaemon, child: ChildProcess): Promise<voi
     await sleep(20);
   }
   throw new Error(`the daemon did not come up (exit code ${child.exitCode}, signal ${child.signalCode}):\n${daemon.logTail()}`);
+}
+
+async function removeNetworks(daemon: TestDaemon): Promise<void> {
+  const listed = await daemon.api("GET", `/networks?filters=${encodeURIComponent('{"type":["custom"]}')}`);
+  // The API's own shape.
+  for (const { Id } of JSON.parse(listed.text) as { Id: string }[]) {
+    const removed = await daemon.api("DELETE", `/networks/${Id}`);
+    if (removed.status !== 204) throw new Error(`removing network ${Id}: ${removed.text}`);
+  }
 }
 
 async function removeContainers(daemon: TestDaemon): Promise<void> {

@@ -73,6 +73,7 @@ export async function connectNetwork(
   const endpoint = lease(parts, member, network, request, freeLink(others), isFirst);
   undo.defer("releasing the address", () => releaseEndpoint(database, endpoint));
   failpoint("network.attach.lease");
+  undo.defer("unplugging its link", () => driverOf(parts, network).unplug(network, endpoint));
   const connected = await setUp(parts, undo, network, endpoint, isFirst ? ports : []);
   failpoint("network.attach.endpoint");
   undo.keep();

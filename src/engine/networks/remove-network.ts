@@ -24,6 +24,7 @@ export async function removeNetwork(parts: NetworkParts, nameOrId: string): Prom
   try {
     await finishRemoval(parts, network);
   } catch (error) {
+    await driverOf(parts, network).setUp(network);
     saveNetwork(database, network);
     throw new EngineError("system", `error while removing network: ${messageOf(error)}`, { cause: error });
   }
