@@ -88,7 +88,7 @@ export function sampleContainer(
     platform: "linux",
     config,
     hostConfig: hostConfig.decode(settings, ""),
-    networking: networkingConfig.decode({ EndpointsConfig: { [String(settings.NetworkMode)]: {} } }, ""),
+    networking: networkingConfig.decode({ EndpointsConfig: { [settings.NetworkMode]: {} } }, ""),
     command: { path, args },
     mounts: [],
     state: { status: "created", exitCode: 0, error: "" },
