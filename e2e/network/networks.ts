@@ -53,7 +53,7 @@ export async function openTestNetworks(folder: string, options: Partial<Networks
       const joined = await networks.join({
         containerId: id,
         containerName: name,
-        endpoints: [{ network, ipv4Address: address, dnsNames: [], gatewayPriority: 0 }],
+        endpoints: [{ network, ipv4Address: address, dnsNames: [], links: [], linkedPorts: [], gatewayPriority: 0 }],
         ports: ports.map(completePort),
       });
       const [endpoint] = joined.endpoints;

@@ -123,7 +123,10 @@ export async function openBench(): Promise<Bench> {
       const config = execConfig.decode({ Cmd: ["sh", "-c", script], ...exec }, "");
       const user = await resolveUser(rootfs, config.User || container.config.User, []);
       const processFile = path.join(bundle, "process.json");
-      writeFileSync(processFile, encodeJson(buildExecProcess({ container, config, user, host, defaults: SAMPLE_DEFAULTS })));
+      writeFileSync(
+        processFile,
+        encodeJson(buildExecProcess({ container, config, user, host, defaults: SAMPLE_DEFAULTS, linkEnvironment: [] })),
+      );
       // Its output goes nowhere: a pipe would be held open until it ends.
       spawnSync(runtime, ["--root", path.join(folder, runtime), "run", "--detach", "--bundle", bundle, id], { stdio: "ignore" });
       try {

@@ -33,7 +33,7 @@ export function configJson(config: ContainerConfig): Record<string, unknown> {
 }
 
 /** Settings in the shape of Engine API 1.50, HostConfig. */
-export function hostConfigJson(config: HostConfig): Record<string, unknown> {
+export function hostConfigJson(config: HostConfig, links: readonly string[] = []): Record<string, unknown> {
   return {
     Binds: config.Binds ?? null,
     ContainerIDFile: config.ContainerIDFile,
@@ -56,7 +56,7 @@ export function hostConfigJson(config: HostConfig): Record<string, unknown> {
     GroupAdd: config.GroupAdd ?? null,
     IpcMode: config.IpcMode,
     Cgroup: config.Cgroup,
-    Links: null,
+    Links: links.length === 0 ? null : links,
     OomScoreAdj: config.OomScoreAdj,
     PidMode: config.PidMode,
     Privileged: config.Privileged,

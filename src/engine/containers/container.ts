@@ -6,6 +6,7 @@ import {
   type HostConfig,
   type NetworkingConfig,
 } from "../../api/container-config.ts";
+import type { Link } from "./links.ts";
 import { encodeJson, parseJson } from "../../api/json.ts";
 
 /**
@@ -30,6 +31,8 @@ export interface Container {
   /** Program and its arguments: entrypoint and command as one list. */
   readonly command: { path: string; args: string[] };
   readonly mounts: MountPoint[];
+  /** On the default network. */
+  links: Link[];
   state: ContainerState;
   restartCount: number;
   /** Was stopped or killed by hand: the restart policy holds still. */
@@ -89,9 +92,10 @@ export function encodeContainer(container: Container): string {
 export function decodeContainer(text: string): Container {
   const raw = parseJson(text);
   // Written by encodeContainer of this or an earlier version; the parts that carry user input go through their decoders again.
-  const record = raw as Container & { createdNs: number | bigint };
+  const record = raw as Omit<Container, "links"> & { createdNs: number | bigint; links?: Link[] };
   return {
     ...record,
+    links: record.links ?? [],
     createdNs: ns(record.createdNs),
     config: containerConfig.decode(record.config, ""),
     hostConfig: hostConfig.decode(record.hostConfig, ""),

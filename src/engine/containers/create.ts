@@ -10,6 +10,7 @@ import { paths } from "../../store/roots.ts";
 import type { Container } from "./container.ts";
 import { publishContainerEvent, type ContainerContext } from "./context.ts";
 import { checkCreate } from "./create-checks.ts";
+import { resolveLinks } from "./links.ts";
 import { checkName, randomName } from "./names.ts";
 
 /** How often a random name is tried before a number is put behind it. */
@@ -55,6 +56,7 @@ export async function create(
     networking: checked.networking,
     command: checked.command,
     mounts: checked.mounts,
+    links: resolveLinks(checked.hostConfig, (other) => context.set.find(other)),
     state: { status: "created", exitCode: 0, error: "" },
     restartCount: 0,
     stoppedByUser: false,

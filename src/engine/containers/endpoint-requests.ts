@@ -22,6 +22,8 @@ export function endpointRequestOf(container: Named, network: string, asked: Aske
     ipv6Address: asked?.IPAMConfig?.IPv6Address || undefined,
     macAddress: asked?.MacAddress || undefined,
     dnsNames: isUserDefined(network) ? dnsNamesOf(container, asked?.Aliases ?? []) : [],
+    links: isUserDefined(network) ? (asked?.Links ?? []) : [],
+    linkedPorts: [],
     gatewayPriority: asked?.GwPriority ?? 0,
   };
 }

@@ -21,18 +21,19 @@ export interface ExecProcessInput {
   user: ProcessUser;
   host: HostFacts;
   defaults: SpecDefaults;
+  linkEnvironment: readonly string[];
 }
 
 /**
  * The `process` of an exec: like the container's own but for what the exec says. `--privileged` gives it all capabilities and nothing
  * else: seccomp, AppArmor and namespaces stay the container's.
  */
-export function buildExecProcess({ container, config, user, host, defaults }: ExecProcessInput): OciProcess {
+export function buildExecProcess({ container, config, user, host, defaults, linkEnvironment }: ExecProcessInput): OciProcess {
   const { hostConfig } = container;
   const security = parseSecurityOptions(hostConfig.SecurityOpt ?? []);
   const appArmor = chooseAppArmor({ option: security.appArmor, privileged: hostConfig.Privileged }, host);
   const consoleSize = config.Tty ? ociConsoleSize(config.ConsoleSize) : undefined;
-  const overrides = [...(container.config.Env ?? []), ...(config.Env ?? [])];
+  const overrides = [...linkEnvironment, ...(container.config.Env ?? []), ...(config.Env ?? [])];
   const workingDir = config.WorkingDir === "" ? container.config.WorkingDir : config.WorkingDir;
   return {
     terminal: config.Tty,

@@ -11,6 +11,7 @@ import { parseDetachKeys } from "./detach-keys.ts";
 import { buildExecProcess } from "./exec-process.ts";
 import type { Exec } from "./exec-set.ts";
 import { runtimeOf } from "./keeper-spec.ts";
+import { activeLinksIfAny, linkEnvironment } from "./links.ts";
 import { endingAfter, withDetachKeys } from "./session-stream.ts";
 import { startExitCode } from "./start.ts";
 import { resolveUser, type ProcessUser } from "./user.ts";
@@ -145,7 +146,16 @@ async function launch(context: ContainerContext, container: Container, exec: Exe
       containerId: container.id,
       execId: exec.id,
       runtime: runtimeOf(context, container),
-      process: { ...buildExecProcess({ container, config, user, host: context.host, defaults: context.settings.defaults }) },
+      process: {
+        ...buildExecProcess({
+          container,
+          config,
+          user,
+          host: context.host,
+          defaults: context.settings.defaults,
+          linkEnvironment: activeLinksIfAny(context, container).flatMap((link) => linkEnvironment(container, link)),
+        }),
+      },
       tty: config.Tty,
       openStdin: config.AttachStdin,
       consoleSize: rows && columns ? { rows, columns } : undefined,

@@ -16,7 +16,7 @@ export async function appendOwnAddress(
   container: Container,
   endpoint: Endpoint,
 ): Promise<void> {
-  await rewrite(hostsPath(roots, container.id), (lines) => [...lines, ...ownHostsLines(container.config, [endpoint])]);
+  await rewriteHosts({ roots }, container.id, (lines) => [...lines, ...ownHostsLines(container.config, [endpoint])]);
 }
 
 export async function removeOwnAddress(
@@ -25,15 +25,16 @@ export async function removeOwnAddress(
   endpoint: Endpoint,
 ): Promise<void> {
   const own = new Set(ownHostsLines(container.config, [endpoint]));
-  await rewrite(hostsPath(roots, container.id), (lines) => lines.filter((line) => !own.has(line)));
-}
-
-export function hostsPath(roots: ContainerContext["roots"], containerId: string): string {
-  return path.join(paths.container(roots, containerId), "hosts");
+  await rewriteHosts({ roots }, container.id, (lines) => lines.filter((line) => !own.has(line)));
 }
 
 /** A container that has ended meanwhile has nothing to be told. */
-async function rewrite(file: string, change: (lines: string[]) => string[]): Promise<void> {
+export async function rewriteHosts(
+  { roots }: Pick<ContainerContext, "roots">,
+  containerId: string,
+  change: (lines: string[]) => string[],
+): Promise<void> {
+  const file = path.join(paths.container(roots, containerId), "hosts");
   try {
     const lines = (await readFile(file, "utf8")).replace(/\n$/, "").split("\n");
     await writeFile(file, `${change(lines).join("\n")}\n`);

@@ -41,6 +41,7 @@ const facts: ContainerFacts = {
   endpoints: [endpoint],
   networkId: () => NETWORK_ID,
   sizes: undefined,
+  links: [],
 };
 
 /** The container that the stock CLI had dockerd make for the fixture, made here by the same request. */
@@ -126,7 +127,7 @@ test("inspect of a running container is dockerd's, member by member", () => {
 });
 
 test("its line in the list is dockerd's", () => {
-  const line = summarize(container, { endpoints: [endpoint], networkId: () => NETWORK_ID, image: "bb", nowNs: STARTED_NS });
+  const line = summarize(container, { endpoints: [endpoint], networkId: () => NETWORK_ID, image: "bb", aliases: [], nowNs: STARTED_NS });
   const theirs = { ...dockerd.list, Mounts: dockerd.list.Mounts.toSorted((a, b) => (a.Type < b.Type ? -1 : 1)) };
   const mounts = container.mounts.map(({ type }) => type);
   expect(mounts).toEqual(["bind", "volume", "tmpfs"]);

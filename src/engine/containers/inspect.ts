@@ -4,6 +4,7 @@ import { paths, type Roots } from "../../store/roots.ts";
 import type { Endpoint, Networks } from "../networks/networks.ts";
 import { configJson, hostConfigJson } from "./config-json.ts";
 import { statusOf, type Container } from "./container.ts";
+import { linkNames } from "./links.ts";
 import { mountPointJson } from "./mount-points.ts";
 import { namespaceMode, sharedContainer } from "./namespace-modes.ts";
 import { endpointSettingsOf, publishedPorts } from "./network-settings.ts";
@@ -13,7 +14,7 @@ import { DEFAULT_APPARMOR_PROFILE } from "./oci-process.ts";
 export interface InspectSources {
   roots: Roots;
   host: { appArmor: { profiles: ReadonlySet<string> } | undefined };
-  set: { get: (nameOrId: string) => InspectedContainer };
+  set: { get: (nameOrId: string) => InspectedContainer; find: (nameOrId: string) => Container | undefined };
   execs: { of: (containerId: string) => readonly { id: string; state: { status: string } }[] };
   layers: Pick<LayerDriver, "name" | "inspectWritable" | "describe" | "measureWritable">;
   networks: Pick<Networks, "endpointsOf" | "list">;
@@ -39,6 +40,7 @@ export async function inspectContainer(
     layerData: sources.layers.inspectWritable(container.id, container.chainId, paths.rootfs(sources.roots, container.id)),
     endpoints: sources.networks.endpointsOf(container.id),
     networkId: networkIdFinder(sources.networks),
+    links: linkNames(container, sources.set),
     sizes: options.size ? await sizesOf(container, sources.layers) : undefined,
   });
 }
@@ -54,6 +56,7 @@ export interface ContainerFacts {
   endpoints: readonly Endpoint[];
   networkId: (name: string) => string;
   sizes: { writableBytes: number; totalBytes: number } | undefined;
+  links: readonly string[];
 }
 
 /** A container in the shape of Engine API 1.50, ContainerInspectResponse, with members in Docker's order. */
@@ -81,7 +84,7 @@ export function describeContainer(container: Container, facts: ContainerFacts): 
     ProcessLabel: "",
     AppArmorProfile: facts.appArmorProfile,
     ExecIDs: facts.execIds.length === 0 ? null : facts.execIds,
-    HostConfig: hostConfigJson(hostConfig),
+    HostConfig: hostConfigJson(hostConfig, facts.links),
     GraphDriver: { Data: facts.layerData, Name: facts.driver },
     ...(facts.sizes === undefined ? {} : { SizeRw: facts.sizes.writableBytes, SizeRootFs: facts.sizes.totalBytes }),
     Mounts: container.mounts.map(mountPointJson),

@@ -68,6 +68,7 @@ export async function launch(
     binds,
     joined: { network: network.netnsPath, ...joined },
     files: network.files,
+    linkEnvironment: network.environment,
     cgroupParent: context.settings.cgroupParent,
     initPath: context.settings.initPath,
     defaults: context.settings.defaults,

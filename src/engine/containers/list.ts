@@ -6,6 +6,7 @@ import { isRunning, statusOf, type Container } from "./container.ts";
 import type { ListOptions } from "./containers.ts";
 import { networkIdFinder, sizesOf } from "./inspect.ts";
 import { readContainerFilter, type FilterSources } from "./list-filters.ts";
+import { aliasesOf } from "./links.ts";
 import { mountPointJson } from "./mount-points.ts";
 import { endpointSettingsOf, publishedPorts } from "./network-settings.ts";
 import { statusText } from "./status-text.ts";
@@ -33,6 +34,7 @@ export async function listContainers(sources: ListSources, options: ListOptions)
   };
   const nameOfImage = imageNamer(images);
   const now = nowNs();
+  const linking = set.all().filter(({ links }) => links.length > 0);
   const listed: Record<string, unknown>[] = [];
   let isBefore = filter.before === undefined;
   for (const container of set.all().sort(byAge)) {
@@ -43,7 +45,13 @@ export async function listContainers(sources: ListSources, options: ListOptions)
     if (container.id === filter.since?.id || (limit > 0 && listed.length === limit)) break;
     if (!wantsAll && !isRunning(container) && statusOf(container) !== "restarting") continue;
     if (!filter.passes(container, facts)) continue;
-    const summary = summarize(container, { endpoints: facts.endpoints(container), networkId, image: nameOfImage(container), nowNs: now });
+    const summary = summarize(container, {
+      endpoints: facts.endpoints(container),
+      networkId,
+      image: nameOfImage(container),
+      aliases: aliasesOf(container, linking),
+      nowNs: now,
+    });
     if (options.size) {
       const { writableBytes, totalBytes } = await sizesOf(container, sources.layers);
       if (writableBytes > 0) summary["SizeRw"] = writableBytes;
@@ -81,6 +89,8 @@ export interface SummaryFacts {
   endpoints: readonly Endpoint[];
   networkId: (name: string) => string;
   image: string;
+  /** Names that links of others give it. */
+  aliases: readonly string[];
   nowNs: bigint;
 }
 
@@ -89,7 +99,7 @@ export function summarize(container: Container, facts: SummaryFacts): Record<str
   const { config, hostConfig } = container;
   return {
     Id: container.id,
-    Names: [`/${container.name}`],
+    Names: [`/${container.name}`, ...facts.aliases],
     Image: facts.image,
     ImageID: container.imageId,
     Command: commandText(container),

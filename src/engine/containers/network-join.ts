@@ -9,6 +9,7 @@ import type { Joined } from "../networks/networks.ts";
 import type { Container } from "./container.ts";
 import type { ContainerContext } from "./context.ts";
 import { endpointRequestsOf } from "./endpoint-requests.ts";
+import { activeLinks, linkedPorts, linkEnvironment, linkHostsLine } from "./links.ts";
 import { portRequestsOf } from "./ports.ts";
 
 /** Where a container's network comes from, for the OCI spec. */
@@ -17,6 +18,8 @@ export interface ContainerNetwork {
   netnsPath: string | undefined;
   /** Files to be bound over the image's own; those of the other container where the network is shared. */
   files: NetworkFiles;
+  /** What the container is told of those it is linked to. */
+  environment: string[];
 }
 
 export interface NetworkFiles {
@@ -33,21 +36,31 @@ export async function joinNetworks(context: ContainerContext, container: Contain
   const mode = container.hostConfig.NetworkMode;
   if (mode.startsWith("container:")) return shareNetwork(context, mode.slice("container:".length));
 
+  const links = container.links.length === 0 ? [] : activeLinks(context, container);
   const joined =
     mode === "host"
       ? undefined
       : await context.networks.join({
           containerId: container.id,
           containerName: container.name,
-          endpoints: endpointRequestsOf(container),
+          endpoints: endpointRequestsOf(container).map((request) =>
+            request.network === mode ? { ...request, linkedPorts: links.flatMap(linkedPorts) } : request,
+          ),
           ports: portRequestsOf(container.config, container.hostConfig, context.settings.defaultPublishAddress),
         });
   const files = filesOf(context, container.id);
-  await writeFiles(context, container, files, joined);
-  return { netnsPath: joined?.netnsPath, files };
+  await writeFiles(context, container, files, joined, links.map(linkHostsLine));
+  const environment = links.flatMap((link) => linkEnvironment(container, link));
+  return { netnsPath: joined?.netnsPath, files, environment };
 }
 
-async function writeFiles(context: ContainerContext, container: Container, files: NetworkFiles, joined: Joined | undefined): Promise<void> {
+async function writeFiles(
+  context: ContainerContext,
+  container: Container,
+  files: NetworkFiles,
+  joined: Joined | undefined,
+  linkLines: string[],
+): Promise<void> {
   const { config, hostConfig } = container;
   const { settings } = context;
   const endpoint = joined?.endpoints.find(({ isGateway }) => isGateway) ?? joined?.endpoints[0];
@@ -63,6 +76,7 @@ async function writeFiles(context: ContainerContext, container: Container, files
         endpoints: joined?.endpoints,
         gateway: endpoint?.gateway || undefined,
         extraHosts: hostConfig.ExtraHosts,
+        linkLines,
         hostFile: joined === undefined ? readIfThere(HOSTS) : undefined,
       }),
     ),
@@ -95,7 +109,7 @@ function shareNetwork(context: ContainerContext, name: string): ContainerNetwork
   if (other.state.status !== "running") {
     throw new EngineError("conflict", `cannot join network of a non running container: ${other.id}`);
   }
-  return { netnsPath: `/proc/${other.state.pid}/ns/net`, files: filesOf(context, other.id) };
+  return { netnsPath: `/proc/${other.state.pid}/ns/net`, files: filesOf(context, other.id), environment: [] };
 }
 
 function filesOf(context: ContainerContext, containerId: string): NetworkFiles {

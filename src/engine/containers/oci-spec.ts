@@ -64,6 +64,8 @@ export interface SpecInput {
   binds: BindFacts;
   joined: JoinedNamespaces;
   files: NetworkFiles;
+  /** Variables that links bring. */
+  linkEnvironment?: readonly string[] | undefined;
   /** Folder with the shared memory of a shareable container, or of the one whose IPC namespace is joined. */
   shmPath?: string | undefined;
   /** Of the daemon: where containers that name no parent have their cgroups. */
@@ -155,7 +157,11 @@ function wantsInit(container: Container, defaults: SpecDefaults): boolean {
   return (container.hostConfig.Init ?? defaults.init) && namespaceMode(container.hostConfig.PidMode) === "own";
 }
 
-function buildProcess({ container, host, user, defaults }: SpecInput, capabilities: string[], withInit: boolean): OciProcess {
+function buildProcess(
+  { container, host, user, defaults, linkEnvironment = [] }: SpecInput,
+  capabilities: string[],
+  withInit: boolean,
+): OciProcess {
   const { config, hostConfig, command } = container;
   const security = parseSecurityOptions(hostConfig.SecurityOpt ?? []);
   const appArmor = chooseAppArmor({ option: security.appArmor, privileged: hostConfig.Privileged }, host);
@@ -165,7 +171,7 @@ function buildProcess({ container, host, user, defaults }: SpecInput, capabiliti
     ...(consoleSize === undefined ? {} : { consoleSize }),
     user: ociUser(user),
     args: [...(withInit ? [INIT_PATH_IN_CONTAINER, "--"] : []), command.path, ...command.args],
-    env: buildEnvironment({ hostname: config.Hostname, tty: config.Tty, home: user.home }, config.Env ?? []),
+    env: buildEnvironment({ hostname: config.Hostname, tty: config.Tty, home: user.home }, [...linkEnvironment, ...(config.Env ?? [])]),
     cwd: config.WorkingDir === "" ? "/" : config.WorkingDir,
     capabilities: ociCapabilities(capabilities),
     rlimits: buildRlimits(hostConfig, host, defaults.ulimits),

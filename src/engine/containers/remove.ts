@@ -6,6 +6,7 @@ import { retry } from "../../base/retry.ts";
 import { paths } from "../../store/roots.ts";
 import type { Container, Ended } from "./container.ts";
 import { publishContainerEvent, type ContainerContext } from "./context.ts";
+import { removeLink } from "./links.ts";
 import { killAndWait } from "./stop.ts";
 
 /** A full disk has room for the database a moment later: what was thrown away is being deleted. */
@@ -17,8 +18,11 @@ export async function remove(
   name: string,
   options: { force: boolean; volumes: boolean; link: boolean },
 ): Promise<void> {
+  if (options.link) {
+    await removeLink(context, name);
+    return;
+  }
   const container = context.set.get(name);
-  if (options.link) throw new EngineError("unimplemented", "removing a link: links between containers are not there yet");
   if (container.state.status === "removing") {
     if (!options.force) throw new EngineError("conflict", `removal of container ${name} is already in progress`);
   }

@@ -108,6 +108,7 @@ async function stepContainer(context: ContainerContext, { id, config, hostConfig
     networking: checked.networking,
     command: checked.command,
     mounts: checked.mounts,
+    links: [],
     state: { status: "created", exitCode: 0, error: "" },
     restartCount: 0,
     stoppedByUser: false,

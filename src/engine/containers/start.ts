@@ -5,6 +5,7 @@ import { Undo } from "../../base/undo.ts";
 import { statusOf, type Container } from "./container.ts";
 import { publishContainerEvent, publishNetworkEvent, type ContainerContext } from "./context.ts";
 import { launch } from "./launch.ts";
+import { tellLinked } from "./links.ts";
 import { sharedContainer } from "./namespace-modes.ts";
 import type { JoinedNamespaces } from "./oci-namespaces.ts";
 import { removeLocked } from "./remove.ts";
@@ -69,6 +70,7 @@ async function startLocked(context: ContainerContext, container: Container): Pro
   container.state = { status: "running", pid: started.pid, startedAtNs: started.startedAtNs, paused: false };
   await context.set.save(container);
   undo.keep();
+  await tellLinked(context, container);
   for (const endpoint of networks.endpointsOf(container.id)) publishNetworkEvent(context, container, endpoint, "connect");
   publishContainerEvent(context, container, "start");
 }

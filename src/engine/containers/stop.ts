@@ -28,6 +28,20 @@ export async function stop(context: ContainerContext, name: string, options: Sto
 /** `POST /containers/{id}/restart`: stop if it runs, then start. */
 export async function restart(context: ContainerContext, name: string, options: StopOptions, signal?: AbortSignal): Promise<void> {
   const container = context.set.get(name);
+  try {
+    await restartContainer(context, container, options, signal);
+  } catch (error) {
+    if (!(error instanceof EngineError)) throw error;
+    throw new EngineError(error.kind, `Cannot restart container ${name}: ${error.message}`, { cause: error });
+  }
+}
+
+async function restartContainer(
+  context: ContainerContext,
+  container: Container,
+  options: StopOptions,
+  signal?: AbortSignal,
+): Promise<void> {
   const stopSignal = parseSignal(options.signal ?? (container.config.StopSignal || "SIGTERM"));
   container.beingRestarted = true;
   try {

@@ -91,6 +91,7 @@ export function sampleContainer(
     networking: networkingConfig.decode({ EndpointsConfig: { [settings.NetworkMode]: {} } }, ""),
     command: { path, args },
     mounts: [],
+    links: [],
     state: { status: "created", exitCode: 0, error: "" },
     restartCount: 0,
     stoppedByUser: false,
@@ -108,4 +109,6 @@ export const SAMPLE_ENDPOINT = {
   gatewayPriority: 0,
   isGateway: true,
   dnsNames: [],
+  links: [],
+  linkedPorts: [],
 };

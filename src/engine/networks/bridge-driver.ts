@@ -5,7 +5,7 @@ import type { Log } from "../../base/log.ts";
 import type { KernelWorker } from "../../kernel/net/kernel-worker.ts";
 import { requirePrefix } from "./leases.ts";
 import { macOf } from "./mac-addresses.ts";
-import { networkElements, portElements } from "./firewall-rules.ts";
+import { endpointElements, networkElements } from "./firewall-rules.ts";
 import type { NetworkDriver } from "./network-driver.ts";
 import { isPredefined, poolOf, type AddressPool, type BridgeSettings, type NetworkRecord } from "./network-records.ts";
 import type { Ports } from "./ports.ts";
@@ -78,7 +78,7 @@ export function openBridgeDriver(kernel: KernelWorker, ports: Ports, log: Log, d
       undo.defer("disabling the port", () => kernel.call("disablePort", endpoint.hostLink));
       failpoint("network.join.link");
 
-      const elements = portElements(endpoint.ipv4Address, published);
+      const elements = endpointElements({ ...endpoint, ports: published });
       if (elements.length > 0) {
         undo.defer("removing port rules", () => kernel.call("changeFirewall", { add: [], remove: elements }));
         await kernel.call("changeFirewall", { add: elements, remove: [] });
@@ -98,7 +98,7 @@ export function openBridgeDriver(kernel: KernelWorker, ports: Ports, log: Log, d
       const attempt = async (work: () => Promise<unknown>): Promise<void> => {
         await work().catch((error: unknown) => failures.push(error));
       };
-      const elements = portElements(endpoint.ipv4Address, endpoint.ports);
+      const elements = endpointElements(endpoint);
       if (elements.length > 0) await attempt(() => kernel.call("changeFirewall", { add: [], remove: elements }));
       await attempt(async () => {
         failpoint("network.leave.firewall");
@@ -115,7 +115,7 @@ export function openBridgeDriver(kernel: KernelWorker, ports: Ports, log: Log, d
     async resumeEndpoint(network, endpoint) {
       if (!(await kernel.call("reattach", endpoint.hostLink, settingsOf(network).name))) return false;
       await ports.resume(endpoint.ports, endpoint.ipv4Address);
-      await kernel.call("changeFirewall", { add: portElements(endpoint.ipv4Address, endpoint.ports), remove: [] });
+      await kernel.call("changeFirewall", { add: endpointElements(endpoint), remove: [] });
       return true;
     },
   };

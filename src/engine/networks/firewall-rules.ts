@@ -1,5 +1,5 @@
 import type { FirewallElement } from "../../kernel/net/firewall.ts";
-import type { PortBinding } from "./networks.ts";
+import type { Endpoint, PortBinding } from "./networks.ts";
 import { poolOf, type NetworkRecord } from "./network-records.ts";
 
 /**
@@ -93,8 +93,16 @@ export function networkElements(network: NetworkRecord): FirewallElement[] {
   ];
 }
 
+/** All that an endpoint puts into the sets. */
+export function endpointElements(endpoint: Pick<Endpoint, "ipv4Address" | "ports" | "linkedPorts">): FirewallElement[] {
+  const links = endpoint.linkedPorts.map(({ address, port, protocol }) => {
+    return { set: "links4", key: `${endpoint.ipv4Address} . ${address} . ${protocol} . ${port}` };
+  });
+  return [...portElements(endpoint.ipv4Address, endpoint.ports), ...links];
+}
+
 /** What the published ports of one endpoint put into the maps. IPv6 addresses of the host are served by a proxy, not here. */
-export function portElements(containerAddress: string, ports: readonly PortBinding[]): FirewallElement[] {
+function portElements(containerAddress: string, ports: readonly PortBinding[]): FirewallElement[] {
   return ports
     .filter((port) => !port.hostAddress.includes(":"))
     .map((port) => {

@@ -28,6 +28,8 @@ export interface HostsOptions {
   gateway?: string | undefined;
   /** `NAME:ADDRESS`, as HostConfig.ExtraHosts has them. */
   extraHosts?: readonly string[] | undefined;
+  /** Of containers that this one is linked to. */
+  linkLines?: readonly string[] | undefined;
   /** The host's own file, for a container that shares the host's network. */
   hostFile?: string | undefined;
 }
@@ -37,6 +39,7 @@ export function hostsFile(options: HostsOptions): string {
   const lines = options.hostFile === undefined ? [...STANDARD_HOSTS] : options.hostFile.replace(/\n$/, "").split("\n");
   lines.push(...extra.map((host) => `${host.address}\t${host.name}`));
   if (options.gateway !== undefined && !extra.some((host) => host.name === HOST_NAME)) lines.push(`${options.gateway}\t${HOST_NAME}`);
+  lines.push(...(options.linkLines ?? []));
   lines.push(...ownHostsLines({ Hostname: options.hostname, Domainname: options.domainname ?? "" }, options.endpoints ?? []));
   return `${lines.join("\n")}\n`;
 }

@@ -153,6 +153,8 @@ function newEndpoint(
     gatewayPriority: request.gatewayPriority,
     isGateway,
     dnsNames: request.dnsNames,
+    links: request.links,
+    linkedPorts: request.linkedPorts,
     ports: [],
   };
 }

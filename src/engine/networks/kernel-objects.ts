@@ -2,7 +2,7 @@ import type { FirewallElement } from "../../kernel/net/firewall.ts";
 import type { ObjectsFound } from "../../kernel/net/operations.ts";
 import { LINK_PREFIX } from "../../kernel/net/links.ts";
 import type { EndpointRecord } from "./endpoint-records.ts";
-import { HOST_SETS, networkElements, portElements } from "./firewall-rules.ts";
+import { endpointElements, HOST_SETS, networkElements } from "./firewall-rules.ts";
 import type { NetworkRecord } from "./network-records.ts";
 import type { KernelObject } from "./networks.ts";
 import type { HostPort } from "./port-holder.ts";
@@ -10,10 +10,7 @@ import type { HostPort } from "./port-holder.ts";
 /** What the database says must be in the kernel, and what is there, both as lists of names that can be compared. Pure. */
 export function expectedObjects(networks: readonly NetworkRecord[], endpoints: readonly EndpointRecord[]): KernelObject[] {
   const containers = new Set(endpoints.map((endpoint) => endpoint.containerId));
-  const elements = [
-    ...networks.flatMap(networkElements),
-    ...endpoints.flatMap((endpoint) => portElements(endpoint.ipv4Address, endpoint.ports)),
-  ];
+  const elements = [...networks.flatMap(networkElements), ...endpoints.flatMap(endpointElements)];
   return [
     ...[...containers].map((name): KernelObject => ({ kind: "namespace", name })),
     ...endpoints

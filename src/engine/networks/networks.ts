@@ -44,6 +44,8 @@ export interface Networks {
 
   /** What is on a network now. */
   endpointsOn(networkId: string): (Endpoint & Member)[];
+  /** A container that is linked to others on the default network may reach these of their ports now, and no others. */
+  allow(containerId: string, ports: LinkedPort[]): Promise<void>;
   /** A container has another name. */
   rename(containerId: string, newName: string, dnsNames: (network: string) => string[]): void;
 
@@ -80,8 +82,18 @@ export interface EndpointRequest {
   macAddress?: string | undefined;
   /** Under which others on a user-defined network find it. */
   dnsNames: string[];
+  /** `name:alias`: names that this container alone has for others on a user-defined network. */
+  links: string[];
+  /** What it may reach although its network is closed (`icc=false`). */
+  linkedPorts: LinkedPort[];
   /** The highest gives the default route. */
   gatewayPriority: number;
+}
+
+export interface LinkedPort {
+  address: string;
+  port: number;
+  protocol: "tcp" | "udp" | "sctp";
 }
 
 export interface PortRequest {
@@ -126,6 +138,8 @@ export interface Endpoint {
   /** The default route goes by this network, and ports are published on it. */
   isGateway: boolean;
   dnsNames: string[];
+  links: string[];
+  linkedPorts: LinkedPort[];
   /** What was published, with the ports that were chosen. */
   ports: PortBinding[];
 }

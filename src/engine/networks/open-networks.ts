@@ -7,6 +7,7 @@ import { EngineError, messageOf } from "../../base/errors.ts";
 import { KeyedLock } from "../../base/locks.ts";
 import type { Log } from "../../base/log.ts";
 import { openKernelWorker } from "../../kernel/net/kernel-worker.ts";
+import type { FirewallElement } from "../../kernel/net/firewall.ts";
 import type { FirewallWay } from "../../kernel/net/nftables.ts";
 import type { Database } from "../../store/database.ts";
 import { paths, type Roots } from "../../store/roots.ts";
@@ -14,7 +15,7 @@ import type { Events } from "../events/events.ts";
 import { openBridgeDriver } from "./bridge-driver.ts";
 import { createNetwork } from "./create-network.ts";
 import { allEndpoints, endpointsOfContainer, endpointsOfNetwork, updateEndpoint, type EndpointRecord } from "./endpoint-records.ts";
-import { DECLARATIONS, HOST_SETS, networkElements, portElements, RULES } from "./firewall-rules.ts";
+import { DECLARATIONS, endpointElements, HOST_SETS, networkElements, RULES } from "./firewall-rules.ts";
 import { connectNetwork, joinNetworks, type PlannedEndpoint } from "./join.ts";
 import { expectedObjects, foundObjects } from "./kernel-objects.ts";
 import { detachEndpoint, leaveNetworks } from "./leave.ts";
@@ -47,6 +48,7 @@ export interface NetworksOptions {
   removeBridge?: boolean | undefined;
 }
 
+const DEFAULT_NETWORK = "bridge";
 /** Name of the default network's bridge. */
 const DEFAULT_BRIDGE = "tsubo0";
 
@@ -177,6 +179,20 @@ export async function openNetworks(options: NetworksOptions): Promise<Networks> 
     restore: (runningContainerIds) => restoreNetworks(parts, runningContainerIds),
     endpointsOf: (containerId) => endpointsOfContainer(database, containerId).map(publicEndpoint),
     endpointsOn: (networkId) => endpointsOfNetwork(database, networkId),
+    allow: (containerId, linkedPorts) =>
+      locks.run(containerId, async () => {
+        const endpoint = endpointsOfContainer(database, containerId).find(({ networkName }) => networkName === DEFAULT_NETWORK);
+        if (endpoint === undefined) return;
+        const changed = { ...endpoint, linkedPorts };
+        updateEndpoint(database, changed);
+        const [before, after] = [endpointElements(endpoint), endpointElements(changed)];
+        const isIn = (list: FirewallElement[], { set, key }: FirewallElement): boolean =>
+          list.some((other) => other.set === set && other.key === key);
+        await kernel.call("changeFirewall", {
+          add: after.filter((element) => !isIn(before, element)),
+          remove: before.filter((element) => !isIn(after, element)),
+        });
+      }),
     rename(containerId, newName, dnsNames) {
       for (const endpoint of endpointsOfContainer(database, containerId))
         updateEndpoint(database, { ...endpoint, containerName: newName, dnsNames: dnsNames(endpoint.networkName) });
@@ -217,10 +233,7 @@ async function setUpNetworks(parts: NetworkParts, way: FirewallWay): Promise<voi
     table: firewallTable(roots),
     declarations: [...DECLARATIONS],
     rules: [...RULES],
-    elements: [
-      ...networks.flatMap(networkElements),
-      ...allEndpoints(database).flatMap((endpoint) => portElements(endpoint.ipv4Address, endpoint.ports)),
-    ],
+    elements: [...networks.flatMap(networkElements), ...allEndpoints(database).flatMap(endpointElements)],
     keep: [...HOST_SETS],
     scratchFile: path.join(roots.exec, "firewall.nft"),
     way,
