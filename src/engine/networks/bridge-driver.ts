@@ -1,3 +1,5 @@
+import { isIPv6 } from "node:net";
+
 import { EngineError, messageOf } from "../../base/errors.ts";
 import { failpoint } from "../../base/failpoint.ts";
 import { Undo } from "../../base/undo.ts";
@@ -5,6 +7,7 @@ import type { Log } from "../../base/log.ts";
 import type { KernelWorker } from "../../kernel/net/kernel-worker.ts";
 import { requirePrefix } from "./leases.ts";
 import { macOf } from "./mac-addresses.ts";
+import type { EndpointRecord } from "./endpoint-records.ts";
 import { endpointElements, networkElements } from "./firewall-rules.ts";
 import type { NetworkDriver } from "./network-driver.ts";
 import { isPredefined, poolOf, type AddressPool, type BridgeSettings, type NetworkRecord } from "./network-records.ts";
@@ -30,20 +33,17 @@ export function openBridgeDriver(kernel: KernelWorker, ports: Ports, log: Log, d
         );
       }
       const addressed = isPredefined(network) ? await addressDefault(kernel, network, existing ?? settings.address, defaults) : network;
-      const pool = ipv4PoolOf(addressed);
       await kernel.call("ensureBridge", {
         name: settings.name,
-        address: pool.gateway,
-        prefixLength: requirePrefix(pool.subnet).length,
-        macAddress: macOf(pool.gateway),
+        addresses: addressed.pools.map(({ gateway, subnet }) => ({ address: gateway, prefixLength: requirePrefix(subnet).length })),
+        macAddress: macOf((poolOf(addressed, 4) ?? poolOf(addressed, 6))?.gateway ?? ""),
         mtu: settings.mtu,
+        isolated: !settings.icc,
       });
       failpoint("network.setup.bridge");
-      await kernel.call("changeFirewall", {
-        add: networkElements(addressed),
-        remove: poolOf(network, 4)?.subnet === pool.subnet ? [] : networkElements(network),
-      });
-      log.debug({ bridge: settings.name, subnet: pool.subnet, gateway: pool.gateway }, "bridge ready");
+      const isMoved = JSON.stringify(network.pools) !== JSON.stringify(addressed.pools);
+      await kernel.call("changeFirewall", { add: networkElements(addressed), remove: isMoved ? networkElements(network) : [] });
+      log.debug({ bridge: settings.name, pools: addressed.pools }, "bridge ready");
       return addressed;
     },
 
@@ -56,7 +56,7 @@ export function openBridgeDriver(kernel: KernelWorker, ports: Ports, log: Log, d
     async setUpEndpoint(network, endpoint, namespaceFile, requests) {
       const settings = settingsOf(network);
       await using undo = new Undo((message) => log.warn(message));
-      const published = await ports.publish(requests, endpoint.ipv4Address).catch((error: unknown) => {
+      const published = await ports.publish(network.internal ? [] : requests, endpoint).catch((error: unknown) => {
         const kind = error instanceof EngineError ? error.kind : "system";
         const text = `driver failed programming external connectivity on endpoint ${endpoint.containerName} (${endpoint.endpointId}): ${messageOf(error)}`;
         throw new EngineError(kind, text, { cause: error });
@@ -70,27 +70,29 @@ export function openBridgeDriver(kernel: KernelWorker, ports: Ports, log: Log, d
         hostLink: endpoint.hostLink,
         containerLink: endpoint.containerLink,
         macAddress: endpoint.macAddress,
-        address: endpoint.ipv4Address,
-        prefixLength: endpoint.ipv4PrefixLength,
-        gateway: endpoint.isGateway && !network.internal ? endpoint.gateway : undefined,
+        addresses: addressesOf(endpoint).map((each) => {
+          return { ...each, gateway: endpoint.isGateway && !network.internal ? each.gateway : undefined };
+        }),
         mtu: settings.mtu,
+        isolated: !settings.icc,
       });
       undo.defer("disabling the port", () => kernel.call("disablePort", endpoint.hostLink));
       failpoint("network.join.link");
 
-      const elements = endpointElements({ ...endpoint, ports: published });
+      const joined = { ...endpoint, ports: published };
+      const elements = endpointElements(joined);
       if (elements.length > 0) {
         undo.defer("removing port rules", () => kernel.call("changeFirewall", { add: [], remove: elements }));
         await kernel.call("changeFirewall", { add: elements, remove: [] });
         // Only UDP has clients that go on sending to a port nobody served, which the kernel tracks as a connection to the host itself.
         const datagrams = published
           .filter((port) => port.protocol === "udp")
-          .map((port) => ({ port: port.hostPort, protocol: port.protocol }));
+          .map((port) => ({ family: isIPv6(port.hostAddress) ? 6 : 4, port: port.hostPort, protocol: port.protocol }) as const);
         if (datagrams.length > 0) await kernel.call("forgetConnections", { ports: datagrams });
       }
       failpoint("network.join.firewall");
       undo.keep();
-      return { ...endpoint, ports: published };
+      return joined;
     },
 
     async tearDownEndpoint(_network, endpoint) {
@@ -106,15 +108,17 @@ export function openBridgeDriver(kernel: KernelWorker, ports: Ports, log: Log, d
       });
       await attempt(() => kernel.call("disablePort", endpoint.hostLink));
       // Connections that were rewritten to this container would go on reaching whoever gets its address next.
-      if (elements.length > 0) await attempt(() => kernel.call("forgetConnections", { address: endpoint.ipv4Address }));
+      for (const { address } of elements.length > 0 ? addressesOf(endpoint) : [])
+        await attempt(() => kernel.call("forgetConnections", { address }));
       if (failures.length > 0) throw new AggregateError(failures, failures.map(messageOf).join("; "));
     },
 
     unplug: (_network, endpoint) => kernel.call("removeLink", endpoint.hostLink),
 
     async resumeEndpoint(network, endpoint) {
-      if (!(await kernel.call("reattach", endpoint.hostLink, settingsOf(network).name))) return false;
-      await ports.resume(endpoint.ports, endpoint.ipv4Address);
+      const { name, icc } = settingsOf(network);
+      if (!(await kernel.call("reattach", endpoint.hostLink, name, !icc))) return false;
+      await ports.resume(endpoint.ports, endpoint);
       await kernel.call("changeFirewall", { add: endpointElements(endpoint), remove: [] });
       return true;
     },
@@ -126,10 +130,12 @@ function settingsOf(network: NetworkRecord): BridgeSettings {
   return network.bridge;
 }
 
-function ipv4PoolOf(network: NetworkRecord): AddressPool {
-  const pool = poolOf(network, 4);
-  if (pool === undefined) throw new EngineError("invalid", `network ${network.name} has no IPv4 subnet`);
-  return pool;
+/** An endpoint's addresses, of one family or both. */
+function addressesOf(endpoint: EndpointRecord): { address: string; prefixLength: number; gateway: string }[] {
+  return [
+    { address: endpoint.ipv4Address, prefixLength: endpoint.ipv4PrefixLength, gateway: endpoint.gateway },
+    { address: endpoint.ipv6Address, prefixLength: endpoint.ipv6PrefixLength, gateway: endpoint.ipv6Gateway },
+  ].filter(({ address }) => address !== "");
 }
 
 /**

@@ -1,6 +1,9 @@
+import { isIPv6 } from "node:net";
+
 import type { FirewallElement } from "../../kernel/net/firewall.ts";
 import type { Endpoint, PortBinding } from "./networks.ts";
-import { poolOf, type NetworkRecord } from "./network-records.ts";
+import type { NetworkRecord } from "./network-records.ts";
+import { isForwarded, type Addresses } from "./published-ports.ts";
 
 /**
  * The rules of the firewall and the elements that networks and published ports put into its sets: pure text.
@@ -42,13 +45,13 @@ export const RULES: readonly string[] = [
   "rule guard ip daddr @subnets4 drop",
   "rule guard ip6 daddr @subnets6 drop",
 
+  // From there no reply would find its way back: the proxy serves them.
+  "rule publish ip6 daddr { ::1, fe80::/10 } return",
   "rule publish dnat ip to ip daddr . meta l4proto . th dport map @port4",
   "rule publish dnat ip to meta l4proto . th dport map @port4any",
   "rule publish dnat ip6 to ip6 daddr . meta l4proto . th dport map @port6",
   "rule publish dnat ip6 to meta l4proto . th dport map @port6any",
   "rule prerouting meta l4proto { tcp, udp, sctp } fib daddr type local jump publish",
-  // From ::1 no reply would find its way back: the proxy serves it.
-  "rule output ip6 daddr ::1 return",
   "rule output meta l4proto { tcp, udp, sctp } fib daddr type local jump publish",
 
   "rule postrouting oifname != @bridges ip saddr @masq4 masquerade",
@@ -80,34 +83,37 @@ export const HOST_SETS: readonly string[] = ["uplinks", "uplinks6", "closed"];
 
 /** What a bridge network puts into the sets. */
 export function networkElements(network: NetworkRecord): FirewallElement[] {
-  const { bridge } = network;
-  const subnet = poolOf(network, 4)?.subnet;
-  if (bridge === undefined || subnet === undefined) return [];
+  const { bridge, internal, pools } = network;
+  if (bridge === undefined || pools.length === 0) return [];
   return [
     { set: "bridges", key: `"${bridge.name}"` },
     ...(bridge.icc ? [{ set: "same", key: `"${bridge.name}" . "${bridge.name}"` }] : []),
-    ...(network.internal ? [{ set: "internal", key: `"${bridge.name}"` }] : []),
-    { set: "nets4", key: `"${bridge.name}" . ${subnet}` },
-    { set: "subnets4", key: subnet },
-    ...(bridge.masquerade && !network.internal ? [{ set: "masq4", key: subnet }] : []),
+    ...(internal ? [{ set: "internal", key: `"${bridge.name}"` }] : []),
+    ...pools.flatMap(({ family, subnet }) => [
+      { set: `nets${family}`, key: `"${bridge.name}" . ${subnet}` },
+      { set: `subnets${family}`, key: subnet },
+      ...(bridge.masquerade && !internal ? [{ set: `masq${family}`, key: subnet }] : []),
+    ]),
   ];
 }
 
 /** All that an endpoint puts into the sets. */
-export function endpointElements(endpoint: Pick<Endpoint, "ipv4Address" | "ports" | "linkedPorts">): FirewallElement[] {
+export function endpointElements(endpoint: Addresses & Pick<Endpoint, "ports" | "linkedPorts">): FirewallElement[] {
   const links = endpoint.linkedPorts.map(({ address, port, protocol }) => {
     return { set: "links4", key: `${endpoint.ipv4Address} . ${address} . ${protocol} . ${port}` };
   });
-  return [...portElements(endpoint.ipv4Address, endpoint.ports), ...links];
+  return [...portElements(endpoint, endpoint.ports), ...links];
 }
 
-/** What the published ports of one endpoint put into the maps. IPv6 addresses of the host are served by a proxy, not here. */
-function portElements(containerAddress: string, ports: readonly PortBinding[]): FirewallElement[] {
+/** What its published ports put into the maps. */
+function portElements(endpoint: Addresses, ports: readonly PortBinding[]): FirewallElement[] {
   return ports
-    .filter((port) => !port.hostAddress.includes(":"))
+    .filter((port) => isForwarded(port, endpoint))
     .map((port) => {
-      const value = `${containerAddress} . ${port.containerPort}`;
-      if (port.hostAddress === "0.0.0.0") return { set: "port4any", key: `${port.protocol} . ${port.hostPort}`, value };
-      return { set: "port4", key: `${port.hostAddress} . ${port.protocol} . ${port.hostPort}`, value };
+      const family = isIPv6(port.hostAddress) ? 6 : 4;
+      const key = `${port.protocol} . ${port.hostPort}`;
+      const value = `${family === 6 ? endpoint.ipv6Address : endpoint.ipv4Address} . ${port.containerPort}`;
+      if (port.hostAddress === "0.0.0.0" || port.hostAddress === "::") return { set: `port${family}any`, key, value };
+      return { set: `port${family}`, key: `${port.hostAddress} . ${key}`, value };
     });
 }

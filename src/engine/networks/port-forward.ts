@@ -1,9 +1,9 @@
 import { createSocket, type Socket as Datagrams } from "node:dgram";
 import { once } from "node:events";
-import { connect, createServer, type Socket } from "node:net";
+import { connect, createServer, isIPv6, type Socket } from "node:net";
 
 /**
- * Forwards from a bound socket to a container what the kernel cannot: IPv6 clients of a container that has IPv4 only, and ::1.
+ * Forwards from a bound socket to a container what the kernel cannot: clients of the family that the container does not have, and ::1.
  */
 export interface Forward {
   close(): Promise<void>;
@@ -54,8 +54,8 @@ export async function openTcpForward(fd: number, target: ForwardTarget): Promise
 }
 
 /** Takes over a bound UDP socket; each client gets a socket of its own to the container, so that replies find the way back. */
-export async function openUdpForward(fd: number, target: ForwardTarget): Promise<Forward> {
-  const server = createSocket("udp6");
+export async function openUdpForward(fd: number, hostAddress: string, target: ForwardTarget): Promise<Forward> {
+  const server = createSocket(datagramType(hostAddress));
   /** In the order of their last packet. */
   const clients = new Map<string, { socket: Datagrams; lastMs: number }>();
   const forget = (key: string): void => {
@@ -69,7 +69,7 @@ export async function openUdpForward(fd: number, target: ForwardTarget): Promise
     if (client === undefined) {
       const [oldest] = clients.keys();
       if (clients.size >= UDP_CLIENTS_LIMIT && oldest !== undefined) forget(oldest);
-      const socket = createSocket("udp4");
+      const socket = createSocket(datagramType(target.address));
       socket.on("message", (reply) => server.send(reply, from.port, from.address));
       socket.on("error", () => forget(key));
       client = { socket, lastMs: 0 };
@@ -100,4 +100,8 @@ export async function openUdpForward(fd: number, target: ForwardTarget): Promise
       await closed;
     },
   };
+}
+
+function datagramType(address: string): "udp4" | "udp6" {
+  return isIPv6(address) ? "udp6" : "udp4";
 }

@@ -7,11 +7,10 @@ import { openTcpForward, openUdpForward, type Forward } from "./port-forward.ts"
 /**
  * Holds host ports so that nothing else takes them. For now in the daemon itself; whoever holds them elsewhere implements this.
  *
- * An IPv4 port is held by a bound socket only: the kernel forwards its packets. An IPv6 port is also served here, since our containers
- * have no IPv6 address yet and ::1 can never be forwarded by the kernel.
+ * A port whose packets the kernel forwards is held by a bound socket only; what it cannot forward is served here.
  */
 export interface PortHolder {
-  /** Rejects with the kernel's error (`code` EADDRINUSE, EADDRNOTAVAIL, …). `target`: where to forward what arrives. */
+  /** Rejects with the kernel's error (`code` EADDRINUSE, EADDRNOTAVAIL, …). `target`: where to forward what arrives at the socket. */
   hold(port: HostPort, target: { address: string; port: number } | undefined): Promise<void>;
   /** Idempotent. */
   release(port: HostPort): Promise<void>;
@@ -34,7 +33,8 @@ export function openPortHolder(): PortHolder {
         return;
       }
       if (port.protocol === "tcp") allowSuccessor(fd);
-      const forward: Forward = port.protocol === "tcp" ? await openTcpForward(fd, target) : await openUdpForward(fd, target);
+      const forward: Forward =
+        port.protocol === "tcp" ? await openTcpForward(fd, target) : await openUdpForward(fd, port.hostAddress, target);
       held.set(keyOf(port), { port, close: () => forward.close() });
     },
     async release(port) {

@@ -3,6 +3,8 @@ import { readFileSync } from "node:fs";
 import { codeOf, EngineError } from "../../base/errors.ts";
 import type { PortBinding, PortRequest } from "./networks.ts";
 import type { PortHolder } from "./port-holder.ts";
+import { formatIp, parseIp } from "./prefixes.ts";
+import { proxyTarget, type Addresses } from "./published-ports.ts";
 
 /**
  * Published ports: which host port each gets, and that nobody else on the host gets it.
@@ -12,10 +14,10 @@ import type { PortHolder } from "./port-holder.ts";
  * one number.
  */
 export interface Ports {
-  /** Chooses and holds a host port for each request, all or none. `containerAddress` is where IPv6 clients are forwarded to. */
-  publish(requests: readonly PortRequest[], containerAddress: string): Promise<PortBinding[]>;
+  /** Chooses and holds a host port for each request, all or none. `container`: its addresses. */
+  publish(requests: readonly PortRequest[], container: Addresses): Promise<PortBinding[]>;
   /** Holds again what an earlier daemon had published. */
-  resume(bindings: readonly PortBinding[], containerAddress: string): Promise<void>;
+  resume(bindings: readonly PortBinding[], container: Addresses): Promise<void>;
   withdraw(bindings: readonly PortBinding[]): Promise<void>;
 }
 
@@ -30,12 +32,7 @@ export function openPorts(holder: PortHolder, ephemeral: { first: number; last: 
   /** The port that was given last out of each range: the next search begins behind it, so that a port that was freed rests. */
   const lastGiven = new Map<string, number>();
 
-  async function take(
-    request: PortRequest,
-    addresses: readonly string[],
-    hostPort: number,
-    containerAddress: string,
-  ): Promise<PortBinding[]> {
+  async function take(request: PortRequest, addresses: readonly string[], hostPort: number, container: Addresses): Promise<PortBinding[]> {
     const wanted = addresses.map((hostAddress): PortBinding => {
       return { containerPort: request.containerPort, protocol: request.protocol, hostAddress, hostPort };
     });
@@ -45,7 +42,7 @@ export function openPorts(holder: PortHolder, ephemeral: { first: number; last: 
     const held: PortBinding[] = [];
     try {
       for (const binding of wanted) {
-        if (await hold(holder, binding, containerAddress, request.hostAddress === "")) held.push(binding);
+        if (await hold(holder, binding, container, request.hostAddress === "")) held.push(binding);
         else allocated.delete(keyOf(binding));
       }
       return held;
@@ -56,10 +53,9 @@ export function openPorts(holder: PortHolder, ephemeral: { first: number; last: 
     }
   }
 
-  async function choose(request: PortRequest, containerAddress: string): Promise<PortBinding[]> {
-    const addresses = request.hostAddress === "" ? ["0.0.0.0", "::"] : [request.hostAddress];
-    if (request.hostPort !== 0 && request.hostPort >= request.hostPortEnd)
-      return take(request, addresses, request.hostPort, containerAddress);
+  async function choose(request: PortRequest, container: Addresses): Promise<PortBinding[]> {
+    const addresses = request.hostAddress === "" ? ["0.0.0.0", "::"] : [shortest(request.hostAddress)];
+    if (request.hostPort !== 0 && request.hostPort >= request.hostPortEnd) return take(request, addresses, request.hostPort, container);
     const range = request.hostPort === 0 ? ephemeral : { first: request.hostPort, last: request.hostPortEnd };
     const name = `${request.protocol} ${addresses[0]} ${range.first}-${range.last}`;
     const count = Math.min(range.last - range.first + 1, ATTEMPTS_LIMIT);
@@ -69,7 +65,7 @@ export function openPorts(holder: PortHolder, ephemeral: { first: number; last: 
       const port = after >= range.last ? range.first : after + 1;
       lastGiven.set(name, port);
       try {
-        return await take(request, addresses, port, containerAddress);
+        return await take(request, addresses, port, container);
       } catch (error) {
         if (!(error instanceof PortTaken)) throw error;
         refusal = error;
@@ -79,20 +75,20 @@ export function openPorts(holder: PortHolder, ephemeral: { first: number; last: 
   }
 
   return {
-    async publish(requests, containerAddress) {
+    async publish(requests, container) {
       const bindings: PortBinding[] = [];
       try {
-        for (const request of requests) bindings.push(...(await choose(request, containerAddress)));
+        for (const request of requests) bindings.push(...(await choose(request, container)));
         return bindings;
       } catch (error) {
         await this.withdraw(bindings);
         throw error;
       }
     },
-    async resume(bindings, containerAddress) {
+    async resume(bindings, container) {
       for (const binding of bindings) {
         allocated.add(keyOf(binding));
-        await hold(holder, binding, containerAddress, false);
+        await hold(holder, binding, container, false);
       }
     },
     async withdraw(bindings) {
@@ -102,6 +98,11 @@ export function openPorts(holder: PortHolder, ephemeral: { first: number; last: 
       }
     },
   };
+}
+
+function shortest(text: string): string {
+  const address = parseIp(text);
+  return address === undefined ? text : formatIp(address);
 }
 
 /** The port is somebody else's: of a range the next one may be free. */
@@ -122,12 +123,12 @@ const GO_WORDS: Record<string, string> = {
 };
 
 /** False where this host has no IPv6 and the address was not asked for by name. */
-async function hold(holder: PortHolder, binding: PortBinding, containerAddress: string, anyAddress: boolean): Promise<boolean> {
+async function hold(holder: PortHolder, binding: PortBinding, container: Addresses, anyAddress: boolean): Promise<boolean> {
   const isIpv6 = binding.hostAddress.includes(":");
   // Node has no SCTP sockets, so nothing can forward it from IPv6.
   if (isIpv6 && binding.protocol === "sctp" && anyAddress) return false;
   try {
-    await holder.hold(binding, isIpv6 ? { address: containerAddress, port: binding.containerPort } : undefined);
+    await holder.hold(binding, proxyTarget(binding, container));
     return true;
   } catch (error) {
     const code = codeOf(error) ?? "";

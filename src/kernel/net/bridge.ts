@@ -1,5 +1,5 @@
 import { closeSync } from "node:fs";
-import { isIP } from "node:net";
+import { isIP, isIPv6 } from "node:net";
 
 import { EngineError } from "../../base/errors.ts";
 import { failpoint } from "../../base/failpoint.ts";
@@ -14,14 +14,17 @@ import { ensureSetting, writeSetting } from "./settings.ts";
 /** A bridge and its ports: how containers come onto it. */
 export interface BridgeSpec {
   name: string;
-  /** Given to a bridge that has no IPv4 address yet. */
-  address: string;
-  prefixLength: number;
-  ipv6?: { address: string; prefixLength: number } | undefined;
+  /** Its own. One of IPv4 is not given to a bridge that has one already. */
+  addresses: readonly InterfaceAddress[];
   macAddress: string;
   mtu: number | undefined;
   /** Its containers reach each other only where the firewall makes an exception. */
-  isolated?: boolean | undefined;
+  isolated: boolean;
+}
+
+export interface InterfaceAddress {
+  address: string;
+  prefixLength: number;
 }
 
 export interface BridgeFound {
@@ -38,14 +41,10 @@ export interface ConnectSpec {
   hostLink: string;
   containerLink: string;
   macAddress: string;
-  address: string;
-  prefixLength: number;
-  /** Absent: no default route. */
-  gateway: string | undefined;
-  /** Absent: the link has no IPv6 at all. */
-  ipv6?: { address: string; prefixLength: number; gateway: string | undefined } | undefined;
+  /** Without one of IPv6 the link has no IPv6 at all. Where there is a gateway, the default route goes by it. */
+  addresses: readonly (InterfaceAddress & { gateway: string | undefined })[];
   mtu: number | undefined;
-  isolated?: boolean | undefined;
+  isolated: boolean;
 }
 
 /** A gateway, and the link inside the namespace that it is behind. */
@@ -57,7 +56,7 @@ export interface DefaultRoute {
 const nameToIndex = libc("unsigned int if_nametoindex(const char *name)");
 
 /** The bridge is there, is up, has an address and forwards. An existing one keeps the address it has. */
-export function ensureBridge(routes: NetlinkSocket, spec: BridgeSpec): BridgeFound {
+export function ensureBridge(routes: NetlinkSocket, spec: BridgeSpec): void {
   let found = findBridge(routes, spec.name);
   if (found === undefined) {
     routes.transact([createBridge(spec)]);
@@ -71,24 +70,19 @@ export function ensureBridge(routes: NetlinkSocket, spec: BridgeSpec): BridgeFou
   ensureSetting(`ipv4/conf/${spec.name}/route_localnet`, "1");
   ensureSetting(`ipv6/conf/${spec.name}/accept_ra`, "0");
   // Isolated containers find each other's addresses at the host, which then asks the firewall.
-  ensureSetting(`ipv4/conf/${spec.name}/proxy_arp_pvlan`, spec.isolated === true ? "1" : "0");
-  if (spec.ipv6) {
+  ensureSetting(`ipv4/conf/${spec.name}/proxy_arp_pvlan`, spec.isolated ? "1" : "0");
+  if (spec.addresses.some(isOfIpv6)) {
     ensureSetting(`ipv6/conf/${spec.name}/disable_ipv6`, "0");
     ensureSetting(`ipv6/conf/${spec.name}/force_forwarding`, "1");
   }
-  const given = [...(found.address === undefined ? [spec] : []), ...(spec.ipv6 ? [spec.ipv6] : [])];
-  const { index } = found;
+  const { index, address: ipv4Address } = found;
+  const given = spec.addresses.filter((each) => isOfIpv6(each) || ipv4Address === undefined);
   routes.transact([
     ...given.map(({ address, prefixLength }) => {
       return addAddress(index, addressBytes(address), prefixLength, `giving ${spec.name} its address ${address}`);
     }),
     raiseBridge(spec.name),
   ]);
-  return {
-    ...found,
-    address: found.address ?? spec.address,
-    prefixLength: found.address === undefined ? spec.prefixLength : found.prefixLength,
-  };
 }
 
 export function findBridge(routes: NetlinkSocket, name: string): BridgeFound | undefined {
@@ -118,10 +112,7 @@ export function connectToBridge(routes: NetlinkSocket, spec: ConnectSpec): void 
   const namespaceFd = openNamespace(spec.namespaceFile);
   try {
     const peer = { name: spec.containerLink, macAddress: spec.macAddress, namespaceFd };
-    routes.transact([
-      createVeth({ name: spec.hostLink, bridgeIndex, mtu: spec.mtu, peer }),
-      raisePort(spec.hostLink, spec.isolated === true),
-    ]);
+    routes.transact([createVeth({ name: spec.hostLink, bridgeIndex, mtu: spec.mtu, peer }), raisePort(spec.hostLink, spec.isolated)]);
     try {
       failpoint("network.connect.linked");
       configureInside(namespaceFd, spec);
@@ -136,24 +127,27 @@ export function connectToBridge(routes: NetlinkSocket, spec: ConnectSpec): void 
 
 function configureInside(namespaceFd: number, spec: ConnectSpec): void {
   const { socket, index } = inNamespace(namespaceFd, () => {
-    if (spec.ipv6) writeSetting(`ipv6/conf/${spec.containerLink}/disable_ipv6`, "0");
+    if (spec.addresses.some(isOfIpv6)) writeSetting(`ipv6/conf/${spec.containerLink}/disable_ipv6`, "0");
     return { socket: openNetlinkSocket(NETLINK_ROUTE), index: Number(nameToIndex(spec.containerLink)) };
   });
   try {
     const what = `of container link ${spec.containerLink}`;
-    const families = [spec, ...(spec.ipv6 ? [spec.ipv6] : [])];
     socket.transact([
-      ...families.map(({ address, prefixLength }) => {
+      ...spec.addresses.map(({ address, prefixLength }) => {
         return addAddress(index, addressBytes(address), prefixLength, `setting the address ${address} ${what}`);
       }),
       raiseLink(spec.containerLink),
-      ...families.flatMap(({ gateway }) =>
+      ...spec.addresses.flatMap(({ gateway }) =>
         gateway === undefined ? [] : [setDefaultRoute(index, addressBytes(gateway), `setting the default route ${what}`)],
       ),
     ]);
   } finally {
     socket.close();
   }
+}
+
+function isOfIpv6({ address }: InterfaceAddress): boolean {
+  return isIPv6(address);
 }
 
 /** The namespace has these default routes, at most one of each family, and no others. */

@@ -41,7 +41,7 @@ export interface Operations {
   /** Networks of the host's addresses and routes, with the link each is on: what a network of ours must not clash with. */
   hostNetworks(): { network: string; link: string }[];
   findBridge(name: string): BridgeFound | undefined;
-  ensureBridge(spec: BridgeSpec): BridgeFound;
+  ensureBridge(spec: BridgeSpec): void;
   removeLink(name: string): void;
   /** A namespace for a container, kept at `file`, with nothing but `lo`, which is up. */
   createNamespace(file: string): void;
@@ -53,7 +53,7 @@ export interface Operations {
   /** Takes a port out of its bridge's traffic at once; the link itself dies with its namespace. */
   disablePort(link: string): void;
   /** Attaches a port again whose bridge was made anew. False: there is no such link. */
-  reattach(link: string, bridge: string, isolated?: boolean): boolean;
+  reattach(link: string, bridge: string, isolated: boolean): boolean;
   /** `ipv6Forwarding`: as this kernel has it when absent; for tests of the other way. */
   openFirewall(settings: FirewallSettings, ipv6Forwarding?: Ipv6Forwarding): { by: "libnftables" | "nft"; owned: boolean };
   changeFirewall(change: FirewallChange): void;
@@ -70,7 +70,7 @@ export interface Operations {
 }
 
 export interface ForgottenPort {
-  family?: 4 | 6;
+  family: 4 | 6;
   port: number;
   protocol: "tcp" | "udp" | "sctp";
 }
@@ -118,7 +118,7 @@ export function openOperations(runProgram: RunProgram): Operations & { close(): 
     connect: (spec) => connectToBridge(routes, spec),
     setDefaultRoutes,
     disablePort: (link) => ignoring(["ENODEV", "EOPNOTSUPP"], () => routes.transact([disablePort(link)])),
-    reattach(link, bridge, isolated = false) {
+    reattach(link, bridge, isolated) {
       const found = findBridge(routes, bridge);
       try {
         const [port] = routes.query(getLink(link)).map(decodeLink);
@@ -165,7 +165,7 @@ export function openOperations(runProgram: RunProgram): Operations & { close(): 
       const socket = connections;
       const requests = [
         ...(address === undefined ? [] : [forgetConnectionsTo(addressBytes(address))]),
-        ...ports.map(({ family = 4, port, protocol }) => forgetConnectionsOfPort(family, port, PROTOCOL_NUMBERS[protocol])),
+        ...ports.map(({ family, port, protocol }) => forgetConnectionsOfPort(family, port, PROTOCOL_NUMBERS[protocol])),
       ];
       // ENOENT: nothing was tracked. Kernels before 5.8 know no filter: there the entries run out by themselves.
       for (const request of requests) ignoring(["ENOENT", "EINVAL", "EOPNOTSUPP"], () => socket.transact([request]));
