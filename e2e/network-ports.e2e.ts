@@ -145,20 +145,20 @@ describe("refusing, in Docker's words", () => {
     await expect(add({ address: "172.17.0.99" })).rejects.toThrow(
       "user specified IP address is supported only when connecting to networks with user configured subnets",
     );
-    const network = "mine";
+    const networks = ["mine"];
     await daemon.createNetwork({
-      Name: network,
+      Name: "mine",
       IPAM: { Config: [{ Subnet: "10.99.0.0/24", AuxiliaryAddresses: { router: "10.99.0.7" } }] },
     });
-    await expect(add({ network, address: "10.1.1.1" })).rejects.toThrow("no configured subnet contains IP address 10.1.1.1");
-    const { address } = await add({ network, address: "10.99.0.99" });
+    await expect(add({ networks, address: "10.1.1.1" })).rejects.toThrow("no configured subnet contains IP address 10.1.1.1");
+    const { address } = await add({ networks, address: "10.99.0.99" });
     expect(address).toBe("10.99.0.99");
     for (const taken of [address, "10.99.0.1", "10.99.0.7"])
-      await expect(add({ network, address: taken })).rejects.toThrow("Address already in use");
+      await expect(add({ networks, address: taken })).rejects.toThrow("Address already in use");
   });
 
   test("a network that is not there", async () => {
-    await expect(add({ network: "nowhere" })).rejects.toThrow("network nowhere not found");
+    await expect(add({ networks: ["nowhere"] })).rejects.toThrow("network nowhere not found");
   });
 });
 

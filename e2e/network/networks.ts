@@ -18,8 +18,8 @@ export interface TestNetworks {
   table: string;
   /** `POST /networks/create` with this body; gives the id. */
   createNetwork(body: unknown): Promise<string>;
-  /** Joins a new container; gives its id, namespace and address. */
-  add(options?: { name?: string; network?: string; ports?: Partial<PortRequest>[]; address?: string }): Promise<TestContainer>;
+  /** Joins a new container, to the default network if none is named; gives its id, namespace and first address. */
+  add(options?: { name?: string; networks?: string[]; ports?: Partial<PortRequest>[]; address?: string }): Promise<TestContainer>;
   /** What is there and should not be, or should be and is not. */
   differences(): Promise<string[]>;
   close(): Promise<void>;
@@ -48,16 +48,25 @@ export async function openTestNetworks(folder: string, options: Partial<Networks
     roots,
     table: firewallTable(roots),
     createNetwork: (body) => networks.create(networkCreate.decode(body, "")),
-    async add({ name = "web", network = "bridge", ports = [], address } = {}) {
+    async add({ name = "web", networks: wanted = ["bridge"], ports = [], address } = {}) {
       const id = newId();
       const joined = await networks.join({
         containerId: id,
         containerName: name,
-        endpoints: [{ network, ipv4Address: address, dnsNames: [], links: [], linkedPorts: [], gatewayPriority: 0 }],
+        endpoints: wanted.map((network) => ({
+          network,
+          ipv4Address: address,
+          dnsNames: [],
+          links: [],
+          linkedPorts: [],
+          gatewayPriority: 0,
+        })),
         ports: ports.map(completePort),
       });
       const [endpoint] = joined.endpoints;
-      const published = endpoint?.ports.map((port) => `${port.hostAddress} ${port.hostPort}/${port.protocol}`) ?? [];
+      const published = joined.endpoints
+        .flatMap(({ ports: bindings }) => bindings)
+        .map((port) => `${port.hostAddress} ${port.hostPort}/${port.protocol}`);
       const container = { id, file: joined.netnsPath, address: endpoint?.ipv4Address ?? "", ports: published };
       added.push(container);
       return container;

@@ -9,7 +9,10 @@ import { openHost, sh, type TestHost } from "./host.ts";
  * Hosts made of network namespaces. The test process itself moves into a namespace of its own first and is "the host" there, so nothing
  * it does is seen by the machine's own network. Outside hosts hang on links of theirs:
  *
- *     outside  192.0.2.2, fd00:2::2  ─── up0  192.0.2.1, fd00:2::1  host  up1  198.51.100.1 ─── farther  198.51.100.2
+ *     outside  192.0.2.2     ─── up0  192.0.2.1  host  up1  198.51.100.1 ─── farther  198.51.100.2
+ *              fd00:2::2              fd00:2::1             fd00:3::1                 fd00:3::2
+ *
+ * They know the ways through the host to each other and to the containers' networks, which they must not be let through.
  */
 export interface Topology {
   /** A temporary folder. */
@@ -36,7 +39,16 @@ export async function openTopology(): Promise<Topology> {
     ["192.0.2.1/24", "fd00:2::1/64"],
     ["192.0.2.2/24", "fd00:2::2/64"],
   );
-  const farther = await addNeighbour(path.join(folder, "farther"), "up1", ["198.51.100.1/24"], ["198.51.100.2/24"]);
+  const farther = await addNeighbour(
+    path.join(folder, "farther"),
+    "up1",
+    ["198.51.100.1/24", "fd00:3::1/64"],
+    ["198.51.100.2/24", "fd00:3::2/64"],
+  );
+  for (const neighbour of [outside, farther]) {
+    await neighbour.sh(`ip route add default via ${neighbour === outside ? "192.0.2.1" : "198.51.100.1"}`);
+    await neighbour.sh(`ip route add default via ${neighbour === outside ? "fd00:2::1" : "fd00:3::1"}`);
+  }
   return {
     folder,
     host,

@@ -38,7 +38,7 @@ export function openBridgeDriver(kernel: KernelWorker, ports: Ports, log: Log, d
         addresses: addressed.pools.map(({ gateway, subnet }) => ({ address: gateway, prefixLength: requirePrefix(subnet).length })),
         macAddress: macOf((poolOf(addressed, 4) ?? poolOf(addressed, 6))?.gateway ?? ""),
         mtu: settings.mtu,
-        isolated: !settings.icc,
+        closed: !settings.icc,
       });
       failpoint("network.setup.bridge");
       const isMoved = JSON.stringify(network.pools) !== JSON.stringify(addressed.pools);
@@ -74,7 +74,7 @@ export function openBridgeDriver(kernel: KernelWorker, ports: Ports, log: Log, d
           return { ...each, gateway: endpoint.isGateway && !network.internal ? each.gateway : undefined };
         }),
         mtu: settings.mtu,
-        isolated: !settings.icc,
+        closed: !settings.icc,
       });
       undo.defer("disabling the port", () => kernel.call("disablePort", endpoint.hostLink));
       failpoint("network.join.link");

@@ -54,6 +54,8 @@ export const RULES: readonly string[] = [
   "rule prerouting meta l4proto { tcp, udp, sctp } fib daddr type local jump publish",
   "rule output meta l4proto { tcp, udp, sctp } fib daddr type local jump publish",
 
+  // The host to its own addresses, which are in those subnets too.
+  'rule postrouting oifname "lo" return',
   "rule postrouting oifname != @bridges ip saddr @masq4 masquerade",
   "rule postrouting oifname != @bridges ip6 saddr @masq6 masquerade",
   "rule postrouting oifname != @bridges return",

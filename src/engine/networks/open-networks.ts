@@ -9,6 +9,7 @@ import type { Log } from "../../base/log.ts";
 import { openKernelWorker } from "../../kernel/net/kernel-worker.ts";
 import type { FirewallElement } from "../../kernel/net/firewall.ts";
 import type { FirewallWay } from "../../kernel/net/nftables.ts";
+import type { KernelFeature } from "../../kernel/net/operations.ts";
 import type { Database } from "../../store/database.ts";
 import { paths, type Roots } from "../../store/roots.ts";
 import type { Events } from "../events/events.ts";
@@ -44,6 +45,8 @@ export interface NetworksOptions {
   addressPools?: readonly SubnetPool[] | undefined;
   /** How the firewall is reached; the best way the machine has when absent. For tests of the others. */
   firewallWay?: FirewallWay | undefined;
+  /** What of the kernel is not used although it is there. For tests of kernels without it. */
+  without?: readonly KernelFeature[] | undefined;
   /** Takes the bridge and the firewall's table away when disposed of, which otherwise stay as Docker's do. For tests. */
   removeBridge?: boolean | undefined;
 }
@@ -76,7 +79,7 @@ export async function openNetworks(options: NetworksOptions): Promise<Networks> 
   /** Firewall and bridges are there. Undefined when they could not be made; tried again at the next join. */
   let ready: Promise<void> | undefined;
   const ensureReady = (): Promise<void> => {
-    ready ??= setUpNetworks(parts, options.firewallWay ?? "owner").catch((error: unknown) => {
+    ready ??= setUpNetworks(parts, options).catch((error: unknown) => {
       ready = undefined;
       throw error;
     });
@@ -226,10 +229,10 @@ export async function openNetworks(options: NetworksOptions): Promise<Networks> 
 }
 
 /** Firewall first, then the bridges: nothing is reachable before its rules are there. */
-async function setUpNetworks(parts: NetworkParts, way: FirewallWay): Promise<void> {
+async function setUpNetworks(parts: NetworkParts, { firewallWay: way = "owner", without = [] }: NetworksOptions): Promise<void> {
   const { database, kernel, roots, log } = parts;
   const networks = allNetworks(database);
-  const firewall = await kernel.call("openFirewall", {
+  const settings = {
     table: firewallTable(roots),
     declarations: [...DECLARATIONS],
     rules: [...RULES],
@@ -237,7 +240,8 @@ async function setUpNetworks(parts: NetworkParts, way: FirewallWay): Promise<voi
     keep: [...HOST_SETS],
     scratchFile: path.join(roots.exec, "firewall.nft"),
     way,
-  });
+  };
+  const firewall = await kernel.call("openFirewall", settings, without);
   log.debug(firewall, "firewall ready");
   for (const network of networks.filter(({ driver }) => driver !== "host")) {
     if (network.removing === true) {

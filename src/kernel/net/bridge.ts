@@ -5,7 +5,18 @@ import { EngineError } from "../../base/errors.ts";
 import { failpoint } from "../../base/failpoint.ts";
 import { libc, SystemCallError } from "../ffi.ts";
 import { addressBytes } from "./ip-text.ts";
-import { createBridge, createVeth, decodeLink, deleteLink, getLink, raiseBridge, raiseLink, raisePort, setMtu } from "./links.ts";
+import {
+  createBridge,
+  createVeth,
+  decodeLink,
+  deleteLink,
+  filterBridge,
+  getLink,
+  raiseBridge,
+  raiseLink,
+  raisePort,
+  setMtu,
+} from "./links.ts";
 import { ignoring, NETLINK_ROUTE, openNetlinkSocket, type NetlinkSocket } from "./netlink-socket.ts";
 import { inNamespace, openNamespace } from "./netns.ts";
 import { addAddress, decodeAddress, deleteDefaultRoute, dumpIpv4Addresses, setDefaultRoute } from "./routes.ts";
@@ -19,7 +30,7 @@ export interface BridgeSpec {
   macAddress: string;
   mtu: number | undefined;
   /** Its containers reach each other only where the firewall makes an exception. */
-  isolated: boolean;
+  closed: boolean;
 }
 
 export interface InterfaceAddress {
@@ -44,8 +55,16 @@ export interface ConnectSpec {
   /** Without one of IPv6 the link has no IPv6 at all. Where there is a gateway, the default route goes by it. */
   addresses: readonly (InterfaceAddress & { gateway: string | undefined })[];
   mtu: number | undefined;
-  isolated: boolean;
+  /** Its bridge is closed. */
+  closed: boolean;
 }
+
+/**
+ * How packets from one port of a closed bridge to another get to the firewall's rules: by br_netfilter, or where that is not loaded by
+ * isolating ports, which then reach each other by way of the host only. Both together would lose what one container sends to a published
+ * port of another: br_netfilter rewrites it and gives it back to the bridge.
+ */
+export type ClosedBy = "filter" | "isolation";
 
 /** A gateway, and the link inside the namespace that it is behind. */
 export interface DefaultRoute {
@@ -56,7 +75,7 @@ export interface DefaultRoute {
 const nameToIndex = libc("unsigned int if_nametoindex(const char *name)");
 
 /** The bridge is there, is up, has an address and forwards. An existing one keeps the address it has. */
-export function ensureBridge(routes: NetlinkSocket, spec: BridgeSpec): void {
+export function ensureBridge(routes: NetlinkSocket, spec: BridgeSpec, closedBy: ClosedBy): void {
   let found = findBridge(routes, spec.name);
   if (found === undefined) {
     routes.transact([createBridge(spec)]);
@@ -69,8 +88,10 @@ export function ensureBridge(routes: NetlinkSocket, spec: BridgeSpec): void {
   // Lets 127.0.0.1:PORT be rewritten to a container's address; the rules' `guard` chain keeps containers off the host's 127.0.0.1.
   ensureSetting(`ipv4/conf/${spec.name}/route_localnet`, "1");
   ensureSetting(`ipv6/conf/${spec.name}/accept_ra`, "0");
-  // Isolated containers find each other's addresses at the host, which then asks the firewall.
-  ensureSetting(`ipv4/conf/${spec.name}/proxy_arp_pvlan`, spec.isolated ? "1" : "0");
+  const isIsolated = spec.closed && closedBy === "isolation";
+  // Isolated containers find each other's addresses at the host.
+  ensureSetting(`ipv4/conf/${spec.name}/proxy_arp_pvlan`, isIsolated ? "1" : "0");
+  if (spec.closed && closedBy === "filter") routes.transact([filterBridge(spec.name)]);
   if (spec.addresses.some(isOfIpv6)) {
     ensureSetting(`ipv6/conf/${spec.name}/disable_ipv6`, "0");
     ensureSetting(`ipv6/conf/${spec.name}/force_forwarding`, "1");
@@ -105,14 +126,17 @@ export function findBridge(routes: NetlinkSocket, name: string): BridgeFound | u
 }
 
 /** Gives a namespace a link on the bridge, with addresses and default routes. Leaves no link behind when it throws. */
-export function connectToBridge(routes: NetlinkSocket, spec: ConnectSpec): void {
+export function connectToBridge(routes: NetlinkSocket, spec: ConnectSpec, closedBy: ClosedBy): void {
   const bridgeIndex = Number(nameToIndex(spec.bridge));
   if (bridgeIndex === 0)
     throw new EngineError("system", `connecting to bridge ${spec.bridge}: it does not exist: restart the daemon to make it again`);
   const namespaceFd = openNamespace(spec.namespaceFile);
   try {
     const peer = { name: spec.containerLink, macAddress: spec.macAddress, namespaceFd };
-    routes.transact([createVeth({ name: spec.hostLink, bridgeIndex, mtu: spec.mtu, peer }), raisePort(spec.hostLink, spec.isolated)]);
+    routes.transact([
+      createVeth({ name: spec.hostLink, bridgeIndex, mtu: spec.mtu, peer }),
+      raisePort(spec.hostLink, spec.closed && closedBy === "isolation"),
+    ]);
     try {
       failpoint("network.connect.linked");
       configureInside(namespaceFd, spec);

@@ -14,7 +14,7 @@ import { ensureSetting, readSetting, writeSetting } from "./settings.ts";
  */
 export type Ipv6Forwarding = "links" | "host";
 
-export function ensureForwarding(routes: NetlinkSocket, firewall: Firewall, ipv6: Ipv6Forwarding = ipv6Forwarding()): void {
+export function ensureForwarding(routes: NetlinkSocket, firewall: Firewall, ipv6: Ipv6Forwarding): void {
   const bridges = new Set(firewall.keysOf("bridges"));
   // A port of a bridge does no IP of its own.
   const links = routes
@@ -23,18 +23,24 @@ export function ensureForwarding(routes: NetlinkSocket, firewall: Firewall, ipv6
     .filter((link) => !link.loopback && link.master === 0 && !bridges.has(link.name))
     .map((link) => link.name);
   if (readSetting("ipv4/ip_forward") === "1") leave(firewall, "uplinks");
-  else switchLinks(firewall, "uplinks", links, (link) => `ipv4/conf/${link}/forwarding`);
+  else switchLinks(firewall, "uplinks", links, forwardingOf);
 
   if (firewall.keysOf("nets6").length === 0) return;
   const closed = firewall.keysOf("closed").length > 0;
   if (readSetting("ipv6/conf/all/forwarding") === "1" && !closed) leave(firewall, "uplinks6");
-  else if (ipv6 === "links" && !closed) switchLinks(firewall, "uplinks6", links, (link) => `ipv6/conf/${link}/force_forwarding`);
+  else if (ipv6 === "links" && !closed) switchLinks(firewall, "uplinks6", links, ipv6ForwardingOf);
   else switchHost(firewall, links);
 }
 
-function ipv6Forwarding(): Ipv6Forwarding {
-  return readSetting("ipv6/conf/default/force_forwarding") === undefined ? "host" : "links";
+/** The host forwards as little as before. */
+export function removeForwarding(firewall: Firewall): void {
+  for (const link of firewall.keysOf("uplinks")) writeSetting(forwardingOf(link), "0");
+  for (const link of firewall.keysOf("uplinks6")) writeSetting(ipv6ForwardingOf(link), "0");
+  if (firewall.keysOf("closed").length > 0) writeSetting("ipv6/conf/all/forwarding", "0");
 }
+
+const forwardingOf = (link: string): string => `ipv4/conf/${link}/forwarding`;
+const ipv6ForwardingOf = (link: string): string => `ipv6/conf/${link}/force_forwarding`;
 
 /** The host forwards by somebody else's will. */
 function leave(firewall: Firewall, set: string): void {

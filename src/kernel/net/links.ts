@@ -52,6 +52,8 @@ const IFLA_INFO_SLAVE_DATA = 5;
 const VETH_INFO_PEER = 1;
 const IFLA_INET6_ADDR_GEN_MODE = 8;
 const ADDR_GEN_NONE = 1;
+const IFLA_BR_NF_CALL_IPTABLES = 36;
+const IFLA_BR_NF_CALL_IP6TABLES = 37;
 const IFLA_BRPORT_STATE = 1;
 const IFLA_BRPORT_MODE = 4;
 const IFLA_BRPORT_ISOLATED = 33;
@@ -122,6 +124,15 @@ export function raiseBridge(name: string): NetlinkRequest {
   return linkRequest(RTM_NEWLINK, 0, `bringing ${name} up`, linkHeader(0, IFF_UP), [
     textAttribute(IFLA_IFNAME, name),
     withoutAddressGeneration(),
+  ]);
+}
+
+/** Sends what goes from port to port of a bridge through the firewall's rules, whatever the host's own switch for that says. */
+export function filterBridge(name: string): NetlinkRequest {
+  const data = [byteAttribute(IFLA_BR_NF_CALL_IPTABLES, 1), byteAttribute(IFLA_BR_NF_CALL_IP6TABLES, 1)];
+  return linkRequest(RTM_NEWLINK, 0, `filtering what passes ${name}`, linkHeader(0, 0), [
+    textAttribute(IFLA_IFNAME, name),
+    attribute(IFLA_LINKINFO, textAttribute(IFLA_INFO_KIND, "bridge"), attribute(IFLA_INFO_DATA, ...data)),
   ]);
 }
 

@@ -6,13 +6,14 @@ import {
   setDefaultRoutes,
   type BridgeFound,
   type BridgeSpec,
+  type ClosedBy,
   type ConnectSpec,
   type DefaultRoute,
 } from "./bridge.ts";
 import { forgetConnectionsOfPort, forgetConnectionsTo, PROTOCOL_NUMBERS } from "./conntrack.ts";
 import { Firewall, type FirewallChange, type FirewallElement, type FirewallSettings } from "./firewall.ts";
 import { passForeignDrop, removeOwnChain, type OwnChain } from "./foreign-drop.ts";
-import { ensureForwarding, type Ipv6Forwarding } from "./forwarding.ts";
+import { ensureForwarding, removeForwarding, type Ipv6Forwarding } from "./forwarding.ts";
 import { addressBytes } from "./ip-text.ts";
 import {
   decodeLink,
@@ -30,7 +31,7 @@ import { ignoring, NETLINK_NETFILTER, NETLINK_ROUTE, openNetlinkSocket, type Net
 import { createNamespace, listNamespaces, removeNamespace } from "./netns.ts";
 import type { RunProgram } from "./nftables.ts";
 import { decodeAddress, decodeRoute, dumpIpv4Addresses, dumpIpv4Routes, dumpIpv6Addresses, dumpIpv6Routes } from "./routes.ts";
-import { writeSetting } from "./settings.ts";
+import { readSetting, writeSetting } from "./settings.ts";
 
 /**
  * What the kernel worker thread does: namespaces, links, the firewall and connection tracking, in the network namespace the daemon was
@@ -53,9 +54,9 @@ export interface Operations {
   /** Takes a port out of its bridge's traffic at once; the link itself dies with its namespace. */
   disablePort(link: string): void;
   /** Attaches a port again whose bridge was made anew. False: there is no such link. */
-  reattach(link: string, bridge: string, isolated: boolean): boolean;
-  /** `ipv6Forwarding`: as this kernel has it when absent; for tests of the other way. */
-  openFirewall(settings: FirewallSettings, ipv6Forwarding?: Ipv6Forwarding): { by: "libnftables" | "nft"; owned: boolean };
+  reattach(link: string, bridge: string, closed: boolean): boolean;
+  /** `without`: what of the kernel is not used although it is there; for tests. */
+  openFirewall(settings: FirewallSettings, without?: readonly KernelFeature[]): { by: "libnftables" | "nft"; owned: boolean };
   changeFirewall(change: FirewallChange): void;
   /**
    * Keeps the host as we need it, to be called every second and cheap while nothing happens: puts back what others took from our table
@@ -68,6 +69,9 @@ export interface Operations {
   forgetConnections(what: { address?: string; ports?: ForgottenPort[] }): void;
   listObjects(netnsFolder: string, bridges: string[]): ObjectsFound;
 }
+
+/** What not every kernel has: a switch for the IPv6 forwarding of one link (6.17), the module that sends bridged packets to the rules. */
+export type KernelFeature = "force_forwarding" | "br_netfilter";
 
 export interface ForgottenPort {
   family: 4 | 6;
@@ -106,32 +110,36 @@ export function openOperations(runProgram: RunProgram): Operations & { close(): 
   let table = "";
   let connections: NetlinkSocket | undefined;
   let firewall: Firewall | undefined;
-  let ipv6: Ipv6Forwarding | undefined;
+  let without: readonly KernelFeature[] = [];
+  const ipv6Forwarding = (): Ipv6Forwarding =>
+    without.includes("force_forwarding") || readSetting("ipv6/conf/default/force_forwarding") === undefined ? "host" : "links";
+  const closedBy = (): ClosedBy =>
+    without.includes("br_netfilter") || readSetting("bridge/bridge-nf-call-iptables") === undefined ? "isolation" : "filter";
 
   return {
     hostNetworks: () => hostNetworks(routes),
     findBridge: (name) => findBridge(routes, name),
-    ensureBridge: (spec) => ensureBridge(routes, spec),
+    ensureBridge: (spec) => ensureBridge(routes, spec, closedBy()),
     removeLink: (name) => ignoring(["ENODEV"], () => routes.transact([deleteLink(name)])),
     createNamespace: (file) => createNamespace(file, prepareNamespace),
     removeNamespace,
-    connect: (spec) => connectToBridge(routes, spec),
+    connect: (spec) => connectToBridge(routes, spec, closedBy()),
     setDefaultRoutes,
     disablePort: (link) => ignoring(["ENODEV", "EOPNOTSUPP"], () => routes.transact([disablePort(link)])),
-    reattach(link, bridge, isolated) {
+    reattach(link, bridge, closed) {
       const found = findBridge(routes, bridge);
       try {
         const [port] = routes.query(getLink(link)).map(decodeLink);
         if (found !== undefined && port?.master !== found.index)
-          routes.transact([enslaveLink(link, found.index), raisePort(link, isolated)]);
+          routes.transact([enslaveLink(link, found.index), raisePort(link, closed && closedBy() === "isolation")]);
         return true;
       } catch (error) {
         if (error instanceof SystemCallError && error.code === "ENODEV") return false;
         throw error;
       }
     },
-    openFirewall(settings, ipv6Forwarding) {
-      ipv6 = ipv6Forwarding;
+    openFirewall(settings, unused = []) {
+      without = unused;
       firewall?.close();
       firewall = undefined;
       firewall = new Firewall(settings, runProgram);
@@ -141,7 +149,7 @@ export function openOperations(runProgram: RunProgram): Operations & { close(): 
     changeFirewall(change) {
       if (firewall === undefined) throw new Error("the firewall is not open");
       firewall.change(change);
-      if (change.add.some(({ set }) => set === "bridges")) ensureForwarding(routes, firewall, ipv6);
+      if (change.add.some(({ set }) => set === "bridges")) ensureForwarding(routes, firewall, ipv6Forwarding());
     },
     watchHost(anew = false) {
       if (firewall === undefined) return { healed: false, blocking: [], lostBridges: [] };
@@ -150,12 +158,15 @@ export function openOperations(runProgram: RunProgram): Operations & { close(): 
       const blocking = changed || anew ? passForeignDrop(firewall.nftables, runProgram, ownChain(table, firewall), table) : [];
       const { messages, lost } = linkNews.drain();
       const linksChanged = lost || anew || messages.length > 0;
-      if (linksChanged) ensureForwarding(routes, firewall, ipv6);
+      if (linksChanged) ensureForwarding(routes, firewall, ipv6Forwarding());
       const lostBridges = linksChanged ? firewall.keysOf("bridges").filter((bridge) => findBridge(routes, bridge) === undefined) : [];
       return { healed, blocking, lostBridges };
     },
     removeFirewall() {
-      if (firewall) removeOwnChain(firewall.nftables, runProgram, ownChain(table, firewall));
+      if (firewall) {
+        removeForwarding(firewall);
+        removeOwnChain(firewall.nftables, runProgram, ownChain(table, firewall));
+      }
       firewall?.remove();
       firewall?.close();
       firewall = undefined;
