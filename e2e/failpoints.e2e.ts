@@ -29,7 +29,7 @@ const OPERATIONS: Operation[] = [
   },
   {
     what: "a network from create to rm, with a container that comes and goes",
-    steps: /^(network\.(create|remove|attach|detach)|containers\.(connect|disconnect))\./,
+    steps: /^(network\.(create|remove|attach|detach|settle)|containers\.(connect|disconnect))\./,
     process: "daemon",
     perform: useNetwork,
   },
@@ -123,20 +123,20 @@ describe.each(STARTS)("$what", ({ steps, prepare }) => {
 
 /** Goes on past what fails: the step that is broken may be any of them. */
 async function useNetwork(d: TestDaemon): Promise<void> {
-  await d.docker("run", "-d", "--name", "visitor", "busybox", "sleep", "1000");
-  await d.docker("network", "create", "visited");
-  await d.docker("network", "connect", "visited", "visitor");
-  await d.docker("network", "disconnect", "visited", "visitor");
-  await d.docker("network", "rm", "visited");
+  await d.docker("run", "-d", "--name", "visitor", "-p", "127.0.0.1::80", "busybox", "sleep", "1000");
+  await d.docker("network", "create", "a-visited");
+  await d.docker("network", "connect", "a-visited", "visitor");
+  await d.docker("network", "disconnect", "a-visited", "visitor");
+  await d.docker("network", "rm", "a-visited");
   if ((await d.docker("version")).code !== 0) return;
   // What has failed works the second time.
-  await d.docker("network", "disconnect", "-f", "visited", "visitor");
-  await d.docker("network", "rm", "visited");
-  await d.dockerOk("network", "create", "visited");
-  await d.dockerOk("network", "connect", "visited", "visitor");
+  await d.docker("network", "disconnect", "-f", "a-visited", "visitor");
+  await d.docker("network", "rm", "a-visited");
+  await d.dockerOk("network", "create", "a-visited");
+  await d.dockerOk("network", "connect", "a-visited", "visitor");
   await d.dockerOk("exec", "visitor", "ip", "addr", "show", "eth1");
-  await d.dockerOk("network", "disconnect", "visited", "visitor");
-  await d.dockerOk("network", "rm", "visited");
+  await d.dockerOk("network", "disconnect", "a-visited", "visitor");
+  await d.dockerOk("network", "rm", "a-visited");
   await d.dockerOk("rm", "-f", "visitor");
 }
 

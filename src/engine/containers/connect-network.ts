@@ -2,7 +2,7 @@ import { endpointSettings, type EndpointSettings } from "../../api/container-con
 import { EngineError } from "../../base/errors.ts";
 import { failpoint } from "../../base/failpoint.ts";
 import { Undo } from "../../base/undo.ts";
-import type { ConnectRequest, EndpointRequest } from "../networks/networks.ts";
+import type { ConnectRequest, EndpointRequest, PortRequest } from "../networks/networks.ts";
 import { checkNetworking } from "./config-checks.ts";
 import { isRunning, statusOf, type Container } from "./container.ts";
 import { publishNetworkEvent, type ContainerContext } from "./context.ts";
@@ -68,7 +68,7 @@ export async function disconnectNetwork(
   if (container === undefined) {
     if (!force) throw new EngineError("notFound", `No such container: ${containerName}`);
     const left = context.networks.endpointsOn(network.Id).find((endpoint) => endpoint.containerName === containerName.replace(/^\//, ""));
-    if (left !== undefined) await context.networks.disconnect(left.containerId, network.Id);
+    if (left !== undefined) await context.networks.disconnect(left.containerId, network.Id, []);
     return;
   }
   await context.set.locked(container, async () => {
@@ -85,7 +85,7 @@ export async function disconnectNetwork(
     await context.set.save(container);
     failpoint("containers.disconnect.saved");
     if (endpoint === undefined) return;
-    await context.networks.disconnect(container.id, network.Id);
+    await context.networks.disconnect(container.id, network.Id, portsOf(context, container));
     await removeOwnAddress(context, container, endpoint);
     failpoint("containers.disconnect.done");
     publishNetworkEvent(context, container, endpoint, "disconnect");
@@ -98,16 +98,21 @@ export async function reconcileNetworks(context: ContainerContext, container: Co
   if (namespaceMode(container.hostConfig.NetworkMode) !== "own") return;
   const wanted = new Map(endpointRequestsOf(container).map((request) => [networks.idOf(request.network), request]));
   const endpoints = networks.endpointsOf(container.id);
-  for (const { networkId } of endpoints) if (!wanted.has(networkId)) await networks.disconnect(container.id, networkId);
+  for (const { networkId } of endpoints)
+    if (!wanted.has(networkId)) await networks.disconnect(container.id, networkId, portsOf(context, container));
   for (const [id, request] of wanted) {
     if (id === undefined || endpoints.some(({ networkId }) => networkId === id)) continue;
     await networks.connect(connectRequest(context, container, { ...request, network: id }));
   }
+  await networks.settle(container.id, portsOf(context, container));
 }
 
-function connectRequest({ settings }: ContainerContext, container: Container, endpoint: EndpointRequest): ConnectRequest {
-  const ports = portRequestsOf(container.config, container.hostConfig, settings.defaultPublishAddress);
-  return { containerId: container.id, containerName: container.name, endpoint, ports };
+function connectRequest(context: ContainerContext, container: Container, endpoint: EndpointRequest): ConnectRequest {
+  return { containerId: container.id, containerName: container.name, endpoint, ports: portsOf(context, container) };
+}
+
+function portsOf({ settings }: ContainerContext, { config, hostConfig }: Container): PortRequest[] {
+  return portRequestsOf(config, hostConfig, settings.defaultPublishAddress);
 }
 
 function checkConnectable(context: ContainerContext, container: Container): void {

@@ -4,11 +4,12 @@ import { EngineError, messageOf } from "../../base/errors.ts";
 import { failpoint } from "../../base/failpoint.ts";
 import { Undo } from "../../base/undo.ts";
 import type { Log } from "../../base/log.ts";
+import type { FirewallElement } from "../../kernel/net/firewall.ts";
 import type { KernelWorker } from "../../kernel/net/kernel-worker.ts";
 import { requirePrefix } from "./leases.ts";
 import { macOf } from "./mac-addresses.ts";
 import type { EndpointRecord } from "./endpoint-records.ts";
-import { endpointElements, networkElements } from "./firewall-rules.ts";
+import { endpointElements, networkElements, portElements } from "./firewall-rules.ts";
 import type { NetworkDriver } from "./network-driver.ts";
 import { isPredefined, poolOf, type AddressPool, type BridgeSettings, type NetworkRecord } from "./network-records.ts";
 import type { Ports } from "./ports.ts";
@@ -17,6 +18,25 @@ import { chooseSubnet, clashes, type SubnetPool } from "./subnets.ts";
 
 /** Networks of one host: a Linux bridge with a subnet, NAT to the outside, published ports by the firewall. */
 export function openBridgeDriver(kernel: KernelWorker, ports: Ports, log: Log, defaults: readonly SubnetPool[]): NetworkDriver {
+  const change = async (add: FirewallElement[], remove: FirewallElement[]): Promise<void> => {
+    if (add.length > 0 || remove.length > 0) await kernel.call("changeFirewall", { add, remove });
+  };
+  const withdrawal = (endpoint: EndpointRecord, elements: FirewallElement[]): (() => Promise<void>)[] => [
+    () => change([], elements),
+    async () => {
+      failpoint("network.leave.firewall");
+      await ports.withdraw(endpoint.ports);
+    },
+    // Connections that were rewritten to this container would go on reaching whoever gets its address next.
+    ...(elements.length === 0
+      ? []
+      : addressesOf(endpoint).map(
+          ({ address }) =>
+            () =>
+              kernel.call("forgetConnections", { address }),
+        )),
+  ];
+
   return {
     validate(network) {
       settingsOf(network);
@@ -49,21 +69,13 @@ export function openBridgeDriver(kernel: KernelWorker, ports: Ports, log: Log, d
 
     async tearDown(network) {
       const settings = settingsOf(network);
-      await kernel.call("removeLink", settings.name);
-      await kernel.call("changeFirewall", { add: [], remove: networkElements(network) });
+      // The rules first: a bridge that they name and that is gone would be made again.
+      await goingOn([() => change([], networkElements(network)), () => kernel.call("removeLink", settings.name)]);
     },
 
-    async setUpEndpoint(network, endpoint, namespaceFile, requests) {
+    async setUpEndpoint(network, endpoint, namespaceFile) {
       const settings = settingsOf(network);
       await using undo = new Undo((message) => log.warn(message));
-      const published = await ports.publish(network.internal ? [] : requests, endpoint).catch((error: unknown) => {
-        const kind = error instanceof EngineError ? error.kind : "system";
-        const text = `driver failed programming external connectivity on endpoint ${endpoint.containerName} (${endpoint.endpointId}): ${messageOf(error)}`;
-        throw new EngineError(kind, text, { cause: error });
-      });
-      undo.defer("withdrawing ports", () => ports.withdraw(published));
-      failpoint("network.join.ports");
-
       await kernel.call("connect", {
         namespaceFile,
         bridge: settings.name,
@@ -78,40 +90,38 @@ export function openBridgeDriver(kernel: KernelWorker, ports: Ports, log: Log, d
       });
       undo.defer("disabling the port", () => kernel.call("disablePort", endpoint.hostLink));
       failpoint("network.join.link");
+      await change(endpointElements(endpoint), []);
+      undo.keep();
+    },
 
-      const joined = { ...endpoint, ports: published };
-      const elements = endpointElements(joined);
-      if (elements.length > 0) {
-        undo.defer("removing port rules", () => kernel.call("changeFirewall", { add: [], remove: elements }));
-        await kernel.call("changeFirewall", { add: elements, remove: [] });
-        // Only UDP has clients that go on sending to a port nobody served, which the kernel tracks as a connection to the host itself.
-        const datagrams = published
-          .filter((port) => port.protocol === "udp")
-          .map((port) => ({ family: isIPv6(port.hostAddress) ? 6 : 4, port: port.hostPort, protocol: port.protocol }) as const);
-        if (datagrams.length > 0) await kernel.call("forgetConnections", { ports: datagrams });
-      }
+    async publish(network, endpoint, requests) {
+      if (network.internal || requests.length === 0) return endpoint;
+      await using undo = new Undo((message) => log.warn(message));
+      const published = await ports.publish(requests, endpoint).catch((error: unknown) => {
+        const kind = error instanceof EngineError ? error.kind : "system";
+        const text = `driver failed programming external connectivity on endpoint ${endpoint.containerName} (${endpoint.endpointId}): ${messageOf(error)}`;
+        throw new EngineError(kind, text, { cause: error });
+      });
+      undo.defer("withdrawing ports", () => ports.withdraw(published));
+      failpoint("network.join.ports");
+
+      const elements = portElements({ ...endpoint, ports: published });
+      undo.defer("removing port rules", () => change([], elements));
+      await change(elements, []);
+      // Only UDP has clients that go on sending to a port nobody served, which the kernel tracks as a connection to the host itself.
+      const datagrams = published
+        .filter((port) => port.protocol === "udp")
+        .map((port) => ({ family: isIPv6(port.hostAddress) ? 6 : 4, port: port.hostPort, protocol: port.protocol }) as const);
+      if (datagrams.length > 0) await kernel.call("forgetConnections", { ports: datagrams });
       failpoint("network.join.firewall");
       undo.keep();
-      return joined;
+      return { ...endpoint, ports: published };
     },
 
-    async tearDownEndpoint(_network, endpoint) {
-      const failures: unknown[] = [];
-      const attempt = async (work: () => Promise<unknown>): Promise<void> => {
-        await work().catch((error: unknown) => failures.push(error));
-      };
-      const elements = endpointElements(endpoint);
-      if (elements.length > 0) await attempt(() => kernel.call("changeFirewall", { add: [], remove: elements }));
-      await attempt(async () => {
-        failpoint("network.leave.firewall");
-        await ports.withdraw(endpoint.ports);
-      });
-      await attempt(() => kernel.call("disablePort", endpoint.hostLink));
-      // Connections that were rewritten to this container would go on reaching whoever gets its address next.
-      for (const { address } of elements.length > 0 ? addressesOf(endpoint) : [])
-        await attempt(() => kernel.call("forgetConnections", { address }));
-      if (failures.length > 0) throw new AggregateError(failures, failures.map(messageOf).join("; "));
-    },
+    withdraw: (_network, endpoint) => goingOn(withdrawal(endpoint, portElements(endpoint))),
+
+    tearDownEndpoint: (_network, endpoint) =>
+      goingOn([...withdrawal(endpoint, endpointElements(endpoint)), () => kernel.call("disablePort", endpoint.hostLink)]),
 
     unplug: (_network, endpoint) => kernel.call("removeLink", endpoint.hostLink),
 
@@ -123,6 +133,13 @@ export function openBridgeDriver(kernel: KernelWorker, ports: Ports, log: Log, d
       return true;
     },
   };
+}
+
+/** All of it, past what fails; rejects with that at the end. */
+async function goingOn(steps: readonly (() => Promise<void>)[]): Promise<void> {
+  const failures: unknown[] = [];
+  for (const step of steps) await step().catch((error: unknown) => failures.push(error));
+  if (failures.length > 0) throw new AggregateError(failures, failures.map(messageOf).join("; "));
 }
 
 function settingsOf(network: NetworkRecord): BridgeSettings {

@@ -1,7 +1,7 @@
 import { isIPv6 } from "node:net";
 
 import type { FirewallElement } from "../../kernel/net/firewall.ts";
-import type { Endpoint, PortBinding } from "./networks.ts";
+import type { Endpoint } from "./networks.ts";
 import type { NetworkRecord } from "./network-records.ts";
 import { isForwarded, type Addresses } from "./published-ports.ts";
 
@@ -104,12 +104,12 @@ export function endpointElements(endpoint: Addresses & Pick<Endpoint, "ports" | 
   const links = endpoint.linkedPorts.map(({ address, port, protocol }) => {
     return { set: "links4", key: `${endpoint.ipv4Address} . ${address} . ${protocol} . ${port}` };
   });
-  return [...portElements(endpoint, endpoint.ports), ...links];
+  return [...portElements(endpoint), ...links];
 }
 
 /** What its published ports put into the maps. */
-function portElements(endpoint: Addresses, ports: readonly PortBinding[]): FirewallElement[] {
-  return ports
+export function portElements(endpoint: Addresses & Pick<Endpoint, "ports">): FirewallElement[] {
+  return endpoint.ports
     .filter((port) => isForwarded(port, endpoint))
     .map((port) => {
       const family = isIPv6(port.hostAddress) ? 6 : 4;

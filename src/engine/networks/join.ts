@@ -12,7 +12,7 @@ import {
   type EndpointRecord,
   type Lease,
 } from "./endpoint-records.ts";
-import { chooseGateway } from "./gateway.ts";
+import { chooseGateway, settleGateway } from "./gateway.ts";
 import { leaveNetworks } from "./leave.ts";
 import { requirePrefix } from "./leases.ts";
 import { macOf } from "./mac-addresses.ts";
@@ -50,14 +50,20 @@ export async function joinNetworks(
   undo.defer("removing the namespace", () => kernel.call("removeNamespace", file));
   failpoint("network.join.namespace");
 
+  for (const { network, endpoint } of leased) {
+    const driver = driverOf(parts, network);
+    undo.defer("tearing the endpoint down", () => driver.tearDownEndpoint(network, endpoint));
+    await driver.setUpEndpoint(network, endpoint, file);
+  }
   const joined: EndpointRecord[] = [];
-  for (const { network, endpoint } of leased) joined.push(await setUp(parts, undo, network, endpoint, endpoint.isGateway ? ports : []));
+  for (const { network, endpoint } of leased)
+    joined.push(endpoint.isGateway ? await publishPorts(parts, undo, network, endpoint, ports) : endpoint);
   failpoint("network.join.endpoint");
   undo.keep();
   return joined;
 }
 
-/** Puts a container that runs on one more network. */
+/** Puts a container that runs on one more network. The default route and its ports move there if it is the better one. */
 export async function connectNetwork(
   parts: NetworkParts,
   member: Member,
@@ -68,16 +74,25 @@ export async function connectNetwork(
   const others = endpointsOfContainer(database, member.containerId);
   if (others.some((endpoint) => endpoint.networkId === network.id))
     throw new EngineError("forbidden", `endpoint with name ${member.containerName} already exists in network ${network.name}`);
+  const driver = driverOf(parts, network);
   await using undo = new Undo((message) => log.warn(message));
-  const isFirst = !others.some(({ isGateway }) => isGateway);
-  const endpoint = lease(parts, member, network, request, freeLink(others), isFirst);
+  const endpoint = lease(parts, member, network, request, freeLink(others), false);
   undo.defer("releasing the address", () => releaseEndpoint(database, endpoint));
   failpoint("network.attach.lease");
-  undo.defer("unplugging its link", () => driverOf(parts, network).unplug(network, endpoint));
-  const connected = await setUp(parts, undo, network, endpoint, isFirst ? ports : []);
+  undo.defer("unplugging its link", async () => {
+    await driver.tearDownEndpoint(network, endpoint);
+    await driver.unplug(network, endpoint);
+  });
+  await driver.setUpEndpoint(network, endpoint, namespaceFile(parts, member.containerId));
   failpoint("network.attach.endpoint");
+  undo.defer("finding the gateway again", async () => {
+    releaseEndpoint(database, endpoint);
+    await settleGateway(parts, member.containerId, ports);
+  });
+  await settleGateway(parts, member.containerId, ports);
+  failpoint("network.attach.settled");
   undo.keep();
-  return connected;
+  return endpointsOfContainer(database, member.containerId).find(({ networkId }) => networkId === network.id) ?? endpoint;
 }
 
 function lease(
@@ -93,7 +108,7 @@ function lease(
   );
 }
 
-async function setUp(
+async function publishPorts(
   parts: NetworkParts,
   undo: Undo,
   network: NetworkRecord,
@@ -101,10 +116,11 @@ async function setUp(
   ports: readonly PortRequest[],
 ): Promise<EndpointRecord> {
   const driver = driverOf(parts, network);
-  const joined = await driver.setUpEndpoint(network, endpoint, namespaceFile(parts, endpoint.containerId), ports);
-  undo.defer("tearing the endpoint down", () => driver.tearDownEndpoint(network, joined));
-  if (joined.ports.length > 0) updateEndpoint(parts.database, joined);
-  return joined;
+  const published = await driver.publish(network, endpoint, ports);
+  if (published.ports.length === 0) return endpoint;
+  undo.defer("withdrawing its ports", () => driver.withdraw(network, published));
+  updateEndpoint(parts.database, published);
+  return published;
 }
 
 /** The lowest of `eth0`, `eth1`, … that no other endpoint has. */

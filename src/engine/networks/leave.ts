@@ -1,7 +1,9 @@
 import { EngineError, messageOf } from "../../base/errors.ts";
 import { failpoint } from "../../base/failpoint.ts";
 import { endpointsOfContainer, releaseEndpoint, type EndpointRecord } from "./endpoint-records.ts";
+import { requestOf, settleGateway } from "./gateway.ts";
 import { allNetworks } from "./network-records.ts";
+import type { PortRequest } from "./networks.ts";
 import { namespaceFile, type NetworkParts } from "./parts.ts";
 
 /**
@@ -34,8 +36,11 @@ export async function leaveNetworks(parts: NetworkParts, containerId: string): P
   }
 }
 
-/** Takes a container that runs off one network; its namespace and its other networks stay. */
-export async function detachEndpoint(parts: NetworkParts, endpoint: EndpointRecord): Promise<void> {
+/**
+ * Takes a container that runs off one network; its namespace and its other networks stay. What is published is published on another of
+ * them then; `ports` where nothing is.
+ */
+export async function detachEndpoint(parts: NetworkParts, endpoint: EndpointRecord, ports: readonly PortRequest[]): Promise<void> {
   const network = allNetworks(parts.database).find((candidate) => candidate.id === endpoint.networkId);
   if (network !== undefined) {
     const driver = parts.drivers[network.driver];
@@ -45,4 +50,5 @@ export async function detachEndpoint(parts: NetworkParts, endpoint: EndpointReco
   }
   failpoint("network.detach.link");
   releaseEndpoint(parts.database, endpoint);
+  await settleGateway(parts, endpoint.containerId, endpoint.ports.length > 0 ? endpoint.ports.map(requestOf) : ports);
 }

@@ -13,13 +13,13 @@ export interface NetworkDriver {
   setUp(network: NetworkRecord): Promise<NetworkRecord>;
   tearDown(network: NetworkRecord): Promise<void>;
 
-  /** Links the container's namespace, kept at `namespaceFile`, to the network and publishes its ports; gives the endpoint with them. */
-  setUpEndpoint(
-    network: NetworkRecord,
-    endpoint: EndpointRecord,
-    namespaceFile: string,
-    ports: readonly PortRequest[],
-  ): Promise<EndpointRecord>;
+  /** Links the container's namespace, kept at `namespaceFile`, to the network. */
+  setUpEndpoint(network: NetworkRecord, endpoint: EndpointRecord, namespaceFile: string): Promise<void>;
+  /** Publishes ports on an endpoint that was set up; gives the endpoint with them. */
+  publish(network: NetworkRecord, endpoint: EndpointRecord, ports: readonly PortRequest[]): Promise<EndpointRecord>;
+  /** Takes an endpoint's ports back; idempotent. */
+  withdraw(network: NetworkRecord, endpoint: EndpointRecord): Promise<void>;
+  /** Ports and all. */
   tearDownEndpoint(network: NetworkRecord, endpoint: EndpointRecord): Promise<void>;
   /** Takes the link of a torn-down endpoint out of a namespace that stays. */
   unplug(network: NetworkRecord, endpoint: EndpointRecord): Promise<void>;

@@ -30,8 +30,10 @@ export interface Networks {
   join(request: JoinRequest): Promise<Joined>;
   /** Puts a container that has joined on one more network. */
   connect(request: ConnectRequest): Promise<Endpoint>;
-  /** Takes a container that has joined off one network. Idempotent. */
-  disconnect(containerId: string, networkId: string): Promise<void>;
+  /** Takes a container that has joined off one network; `ports` as in `connect`. Idempotent. */
+  disconnect(containerId: string, networkId: string, ports: PortRequest[]): Promise<void>;
+  /** What connect and disconnect do last, for one that was cut short: default route and ports are where they belong. */
+  settle(containerId: string, ports: PortRequest[]): Promise<void>;
 
   /** Takes all of it back: ports, rules, veth, namespace, lease. Idempotent; goes on past failures. */
   leave(containerId: string): Promise<void>;

@@ -17,6 +17,7 @@ import { openBridgeDriver } from "./bridge-driver.ts";
 import { createNetwork } from "./create-network.ts";
 import { allEndpoints, endpointsOfContainer, endpointsOfNetwork, updateEndpoint, type EndpointRecord } from "./endpoint-records.ts";
 import { DECLARATIONS, endpointElements, HOST_SETS, networkElements, RULES } from "./firewall-rules.ts";
+import { settleGateway } from "./gateway.ts";
 import { connectNetwork, joinNetworks, type PlannedEndpoint } from "./join.ts";
 import { expectedObjects, foundObjects } from "./kernel-objects.ts";
 import { detachEndpoint, leaveNetworks } from "./leave.ts";
@@ -96,9 +97,11 @@ export async function openNetworks(options: NetworksOptions): Promise<Networks> 
       warnOfBlocking(log, blocking);
       if (lostBridges.length === 0) return;
       log.warn({ bridges: lostBridges }, "a bridge was removed by another program: making it again");
-      ready = undefined;
-      await ensureReady();
-      for (const endpoint of allEndpoints(database)) await resumeEndpoint(parts, endpoint);
+      await locks.run("networks", async () => {
+        ready = undefined;
+        await ensureReady();
+        for (const endpoint of allEndpoints(database)) await resumeEndpoint(parts, endpoint);
+      });
     } catch (error) {
       log.error({ error: messageOf(error) }, "watching the host's network");
     }
@@ -173,11 +176,12 @@ export async function openNetworks(options: NetworksOptions): Promise<Networks> 
         if (planned === undefined) throw new EngineError("invalid", "no network was named");
         return publicEndpoint(await connectNetwork(parts, member, planned, ports));
       }),
-    disconnect: (containerId, networkId) =>
+    disconnect: (containerId, networkId, ports) =>
       locks.run(containerId, async () => {
         const endpoint = endpointsOfContainer(database, containerId).find((each) => each.networkId === networkId);
-        if (endpoint !== undefined) await detachEndpoint(parts, endpoint);
+        if (endpoint !== undefined) await detachEndpoint(parts, endpoint, ports);
       }),
+    settle: (containerId, ports) => locks.run(containerId, () => settleGateway(parts, containerId, ports)),
     leave: (containerId) => locks.run(containerId, () => leaveNetworks(parts, containerId)),
     restore: (runningContainerIds) => restoreNetworks(parts, runningContainerIds),
     endpointsOf: (containerId) => endpointsOfContainer(database, containerId).map(publicEndpoint),

@@ -14,8 +14,10 @@ export async function restoreNetworks(parts: NetworkParts, runningContainerIds: 
   const { database, kernel, log, roots } = parts;
   const running = new Set(runningContainerIds);
   for (const endpoint of allEndpoints(database)) {
-    if (running.has(endpoint.containerId)) await resumeEndpoint(parts, endpoint);
-    else await leaveNetworks(parts, endpoint.containerId).catch((error: unknown) => complain(parts, endpoint.containerId, error));
+    if (running.has(endpoint.containerId)) {
+      // The last daemon died while its link was made or taken away.
+      if (!(await resumeEndpoint(parts, endpoint))) await detachEndpoint(parts, endpoint, []);
+    } else await leaveNetworks(parts, endpoint.containerId).catch((error: unknown) => complain(parts, endpoint.containerId, error));
   }
 
   const endpoints = allEndpoints(database);
@@ -34,14 +36,18 @@ export async function restoreNetworks(parts: NetworkParts, runningContainerIds: 
   }
 }
 
-/** Brings back what the daemon holds for one endpoint. A part that cannot be brought back is no reason to lose the others. */
-export async function resumeEndpoint(parts: NetworkParts, endpoint: EndpointRecord): Promise<void> {
+/**
+ * Brings back what the daemon holds for one endpoint. A part that cannot be brought back is no reason to lose the others. False: it has no
+ * link.
+ */
+export async function resumeEndpoint(parts: NetworkParts, endpoint: EndpointRecord): Promise<boolean> {
   const network = allNetworks(parts.database).find((candidate) => candidate.id === endpoint.networkId);
-  if (network === undefined) return;
+  if (network === undefined) return true;
   try {
-    if (!(await driverOf(parts, network).resumeEndpoint(network, endpoint))) await detachEndpoint(parts, endpoint);
+    return await driverOf(parts, network).resumeEndpoint(network, endpoint);
   } catch (error) {
     complain(parts, endpoint.containerId, error);
+    return true;
   }
 }
 

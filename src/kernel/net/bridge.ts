@@ -188,7 +188,8 @@ export function setDefaultRoutes(namespaceFile: string, wanted: readonly Default
       socket.transact(requests);
       for (const family of [4, 6] as const) {
         if (wanted.some(({ gateway }) => isIP(gateway) === family)) continue;
-        ignoring(["ESRCH"], () => socket.transact([deleteDefaultRoute(family)]));
+        // ENOENT: no IPv6 at all.
+        ignoring(["ESRCH", "ENOENT"], () => socket.transact([deleteDefaultRoute(family)]));
       }
     } finally {
       socket.close();
