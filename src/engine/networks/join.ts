@@ -13,7 +13,7 @@ import {
   type Lease,
 } from "./endpoint-records.ts";
 import { chooseGateway, settleGateway } from "./gateway.ts";
-import { leaveNetworks } from "./leave.ts";
+import { detachEndpoint, leaveNetworks } from "./leave.ts";
 import { requirePrefix } from "./leases.ts";
 import { macOf } from "./mac-addresses.ts";
 import { poolOf, type NetworkRecord } from "./network-records.ts";
@@ -77,22 +77,16 @@ export async function connectNetwork(
   const driver = driverOf(parts, network);
   await using undo = new Undo((message) => log.warn(message));
   const endpoint = lease(parts, member, network, request, freeLink(others), false);
-  undo.defer("releasing the address", () => releaseEndpoint(database, endpoint));
+  const itself = (): EndpointRecord =>
+    endpointsOfContainer(database, member.containerId).find(({ networkId }) => networkId === network.id) ?? endpoint;
+  undo.defer("taking it off again", () => detachEndpoint(parts, itself(), ports));
   failpoint("network.attach.lease");
-  undo.defer("unplugging its link", async () => {
-    await driver.tearDownEndpoint(network, endpoint);
-    await driver.unplug(network, endpoint);
-  });
   await driver.setUpEndpoint(network, endpoint, namespaceFile(parts, member.containerId));
   failpoint("network.attach.endpoint");
-  undo.defer("finding the gateway again", async () => {
-    releaseEndpoint(database, endpoint);
-    await settleGateway(parts, member.containerId, ports);
-  });
   await settleGateway(parts, member.containerId, ports);
   failpoint("network.attach.settled");
   undo.keep();
-  return endpointsOfContainer(database, member.containerId).find(({ networkId }) => networkId === network.id) ?? endpoint;
+  return itself();
 }
 
 function lease(
