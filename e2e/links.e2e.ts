@@ -30,7 +30,7 @@ test("the other is found by its alias, and its environment and ports are told", 
   expect(hosts).toContain(`${address}\tstore-1 ${hostname} db\n`);
   expect(hosts).toContain(`${address}\tdb ${hostname}\n`);
   expect(await daemon().dockerOk("inspect", "-f", "{{json .HostConfig.Links}}", "app")).toBe('["/db:/app/store-1","/db:/app/db"]');
-  expect((await daemon().dockerOk("ps", "--no-trunc", "--format", "{{.Names}}")).split("\n")).toEqual(["app", "db,app/store-1,app/db"]);
+  expect((await daemon().dockerOk("ps", "--no-trunc", "--format", "{{.Names}}")).split("\n")).toEqual(["app", "app/db,app/store-1,db"]);
 });
 
 test("a new address of the other is told at once, also after the daemon was killed", async () => {

@@ -203,6 +203,21 @@ describe("a container on several", () => {
     await expect.poll(answers).not.toBe("");
   });
 
+  test("off all of them, and on an internal one alone, has no way out", async () => {
+    await ok("network", "create", "--internal", "inside");
+    await run("one", "--network=front");
+    await ok("network", "connect", "inside", "one");
+    await ok("network", "disconnect", "front", "one");
+    expect(await ok("exec", "one", "ip", "route")).not.toContain("default");
+    await ok("network", "disconnect", "inside", "one");
+    expect(await ok("exec", "one", "ip", "-o", "link")).not.toContain("eth");
+    expect(await inspect("one", "{{json .NetworkSettings.Networks}}")).toBe("{}");
+    await ok("restart", "-t", "0", "one");
+    expect(await ok("exec", "one", "ip", "-o", "link")).not.toContain("eth");
+    await ok("network", "connect", "back", "one");
+    expect(await ok("exec", "one", "ip", "route")).toContain("default via 10.205.0.1");
+  });
+
   test.each<[string, string[], string]>([
     ["twice", ["connect", "front", "one"], "endpoint with name one already exists in network front"],
     ["an address elsewhere", ["connect", "--ip=10.9.9.9", "back", "one"], "no configured subnet contains IP address 10.9.9.9"],

@@ -68,7 +68,8 @@ export async function disconnectNetwork(
   if (container === undefined) {
     if (!force) throw new EngineError("notFound", `No such container: ${containerName}`);
     const left = context.networks.endpointsOn(network.Id).find((endpoint) => endpoint.containerName === containerName.replace(/^\//, ""));
-    if (left !== undefined) await context.networks.disconnect(left.containerId, network.Id, []);
+    if (left === undefined) throw new EngineError("notFound", `endpoint ${containerName} not found`);
+    await context.networks.disconnect(left.containerId, network.Id, []);
     return;
   }
   await context.set.locked(container, async () => {

@@ -99,7 +99,7 @@ export function summarize(container: Container, facts: SummaryFacts): Record<str
   const { config, hostConfig } = container;
   return {
     Id: container.id,
-    Names: [`/${container.name}`, ...facts.aliases],
+    Names: [`/${container.name}`, ...facts.aliases].toSorted(),
     Image: facts.image,
     ImageID: container.imageId,
     Command: commandText(container),

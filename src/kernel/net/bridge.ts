@@ -185,7 +185,7 @@ export function setDefaultRoutes(namespaceFile: string, wanted: readonly Default
       ),
     }));
     try {
-      socket.transact(requests);
+      if (requests.length > 0) socket.transact(requests);
       for (const family of [4, 6] as const) {
         if (wanted.some(({ gateway }) => isIP(gateway) === family)) continue;
         // ENOENT: no IPv6 at all.
