@@ -1,5 +1,6 @@
 import { existsSync, writeFileSync } from "node:fs";
 import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
 import { openTestNetworks, type TestContainer, type TestNetworks } from "./network/networks.ts";
@@ -71,15 +72,15 @@ function checks(): Cell[] {
   return [
     // The host reaches published ports by every address it has, and containers directly.
     ["host", "tcp", "127.0.0.1", 8080, "web 172.17.0.1"],
-    ["host", "tcp", "192.0.2.1", 8080, "web 172.17.0.1"],
+    ["host", "tcp", "192.0.2.1", 8080, "web 192.0.2.1"],
     ["host", "tcp", "172.17.0.1", 8080, "web 172.17.0.1"],
     ["host", "tcp", "::1", 8080, "web 172.17.0.1"],
     ["host", "udp", "127.0.0.1", 8053, "web 172.17.0.1"],
-    ["host", "udp", "192.0.2.1", 8053, "web 172.17.0.1"],
+    ["host", "udp", "192.0.2.1", 8053, "web 192.0.2.1"],
     ["host", "udp", "::1", 8053, "web 172.17.0.1"],
     ["host", "tcp", "127.0.0.1", 8081, "web81 172.17.0.1"],
     ["host", "tcp", "192.0.2.1", 8081, NO],
-    ["host", "tcp", "192.0.2.1", 8082, "web 172.17.0.1"],
+    ["host", "tcp", "192.0.2.1", 8082, "web 192.0.2.1"],
     ["host", "tcp", "127.0.0.1", 8082, NO],
     ["host", "tcp", "fd00:2::1", 8083, "web 172.17.0.1"],
     ["host", "tcp", web.address, 80, "web 172.17.0.1"],
@@ -147,6 +148,19 @@ describe("who reaches whom", () => {
     // iptables can still read its own table.
     expect(await sh("iptables-nft -S FORWARD")).toContain("-P FORWARD DROP");
     await sh("iptables-nft -P FORWARD ACCEPT");
+  });
+
+  test("daemons beside each other do not push each other out of iptables' first place", async () => {
+    const second = await openTestNetworks(path.join(topology.folder, "second"), { bridge: { name: "tt2", address: "10.88.0.1/24" } });
+    await sh("iptables-nft -P FORWARD DROP");
+    const calls = async (): Promise<number> => (await sh("iptables-nft -S FORWARD")).split(" -j TSUBO").length - 1;
+    await expect.poll(calls, { timeout: 10_000 }).toBe(2);
+    // Whatever one of them changes makes the other look again.
+    await sleep(3000);
+    expect(await calls()).toBe(2);
+    await second.close();
+    await sh("iptables-nft -P FORWARD ACCEPT");
+    expect(await calls()).toBe(1);
   });
 
   test("a link that comes up later forwards for containers and for nobody else", async () => {

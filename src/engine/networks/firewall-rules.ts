@@ -59,8 +59,8 @@ export const RULES: readonly string[] = [
   "rule postrouting oifname != @bridges ip saddr @masq4 masquerade",
   "rule postrouting oifname != @bridges ip6 saddr @masq6 masquerade",
   "rule postrouting oifname != @bridges return",
-  // From the host itself, 127.0.0.1 too: the container sees its gateway.
-  "rule postrouting ct status dnat fib saddr type local masquerade",
+  // From 127.0.0.1: no reply would find its way back.
+  "rule postrouting ct status dnat ip saddr 127.0.0.0/8 masquerade",
   // From a container by the host's address to itself or a sibling. By address, since with br_netfilter iifname is the port's.
   "rule postrouting ct status dnat oifname . ip saddr @nets4 masquerade",
   "rule postrouting ct status dnat oifname . ip6 saddr @nets6 masquerade",

@@ -11,20 +11,22 @@ import type { Nftables, RunProgram } from "./nftables.ts";
  * touch; they are named to the caller.
  */
 export interface OwnChain {
-  /** Name of the chain; each daemon has one. */
+  /** Name of the chain; each daemon has one, and all begin with the same word. */
   name: string;
   /** Our bridges, as nft names them: `tsubo*` or a whole name. */
   links: readonly string[];
 }
+
+const CHAIN_PREFIX = "TSUBO";
 
 /** Lets our packets pass iptables' policy where it drops. Gives the chains that block us and are not ours to change. */
 export function passForeignDrop(nftables: Nftables, runProgram: RunProgram, chain: OwnChain, ownTable: string): string[] {
   const chains = listChains(nftables);
   const blocking = chains.filter((each) => each.hook === "forward" && each.policy === "drop" && each.table !== ownTable);
   for (const { family, table, name } of blocking.filter(isIptables)) passNft(nftables, chains, chain, { family, table, name });
-  if (legacyInUse()) passLegacy(runProgram, chain);
+  for (const { program } of legacyInUse()) passLegacy(runProgram, program, chain);
   return blocking
-    .filter((each) => !isIptables(each) && ["ip", "inet"].includes(each.family))
+    .filter((each) => !isIptables(each) && ["ip", "ip6", "inet"].includes(each.family))
     .map((each) => `${each.family} ${each.table} ${each.name}`);
 }
 
@@ -39,10 +41,11 @@ export function removeOwnChain(nftables: Nftables, runProgram: RunProgram, chain
     ];
     nftables.run(commands.join("\n"));
   }
-  if (!legacyInUse()) return;
-  for (const parent of ["DOCKER-USER", "FORWARD"]) runProgram("iptables-legacy", ["-w", "-D", parent, "-j", chain.name]);
-  runProgram("iptables-legacy", ["-w", "-F", chain.name]);
-  runProgram("iptables-legacy", ["-w", "-X", chain.name]);
+  for (const { program } of legacyInUse()) {
+    for (const parent of ["DOCKER-USER", "FORWARD"]) runProgram(program, ["-w", "-D", parent, "-j", chain.name]);
+    runProgram(program, ["-w", "-F", chain.name]);
+    runProgram(program, ["-w", "-X", chain.name]);
+  }
 }
 
 interface ListedChain {
@@ -53,8 +56,9 @@ interface ListedChain {
   policy: string;
 }
 
-/** The chain that iptables-nft keeps in nftables. */
-const isIptables = (chain: ListedChain): boolean => chain.family === "ip" && chain.table === "filter" && chain.name === "FORWARD";
+/** The chain that iptables-nft or ip6tables-nft keeps in nftables. */
+const isIptables = ({ family, table, name }: ListedChain): boolean =>
+  (family === "ip" || family === "ip6") && table === "filter" && name === "FORWARD";
 
 function passNft(nftables: Nftables, chains: ListedChain[], own: OwnChain, at: { family: string; table: string; name: string }): void {
   const place = `${at.family} ${at.table}`;
@@ -62,26 +66,45 @@ function passNft(nftables: Nftables, chains: ListedChain[], own: OwnChain, at: {
     ? "DOCKER-USER"
     : at.name;
   const rules = listRules(nftables, `list chain ${place} ${parent}`);
+  const isCalled = isFirst(
+    own,
+    rules.map(({ jump }) => jump),
+  );
   const wanted = own.links.flatMap((link) => [`iifname "${link}"`, `oifname "${link}"`]);
   const commands = [
     `add chain ${place} ${own.name}`,
     `flush chain ${place} ${own.name}`,
     ...wanted.map((match) => `add rule ${place} ${own.name} ${match} accept`),
-    ...(rules[0]?.jump === own.name ? [] : [`insert rule ${place} ${parent} jump ${own.name}`]),
+    ...(isCalled
+      ? []
+      : [
+          ...rules.filter(({ jump }) => jump === own.name).map(({ handle }) => `delete rule ${place} ${parent} handle ${handle}`),
+          `insert rule ${place} ${parent} jump ${own.name}`,
+        ]),
   ];
-  if (rules[0]?.jump === own.name && listRules(nftables, `list chain ${place} ${own.name}`).length === wanted.length) return;
+  if (isCalled && listRules(nftables, `list chain ${place} ${own.name}`).length === wanted.length) return;
   nftables.run(commands.join("\n"));
 }
 
-/** iptables of the old kind is loaded and has a filter table. */
-function legacyInUse(): boolean {
-  const names = "/proc/net/ip_tables_names";
-  return existsSync(names) && readFileSync(names, "utf8").split("\n").includes("filter");
+/** Our chain is called before all rules but the calls of other daemons' chains: these may stand first as well as we. */
+function isFirst(own: OwnChain, jumps: readonly (string | undefined)[]): boolean {
+  const at = jumps.indexOf(own.name);
+  return at >= 0 && jumps.slice(0, at).every((jump) => jump?.startsWith(CHAIN_PREFIX));
 }
 
-function passLegacy(runProgram: RunProgram, own: OwnChain): void {
-  const run = (...args: string[]): boolean => runProgram("iptables-legacy", ["-w", ...args])?.status === 0;
-  const listed = runProgram("iptables-legacy", ["-w", "-S"])?.stdout.split("\n") ?? [];
+const LEGACY = [
+  { program: "iptables-legacy", names: "/proc/net/ip_tables_names" },
+  { program: "ip6tables-legacy", names: "/proc/net/ip6_tables_names" },
+];
+
+/** Those of the old kind that are loaded and have a filter table. */
+function legacyInUse(): typeof LEGACY {
+  return LEGACY.filter(({ names }) => existsSync(names) && readFileSync(names, "utf8").split("\n").includes("filter"));
+}
+
+function passLegacy(runProgram: RunProgram, program: string, own: OwnChain): void {
+  const run = (...args: string[]): boolean => runProgram(program, ["-w", ...args])?.status === 0;
+  const listed = runProgram(program, ["-w", "-S"])?.stdout.split("\n") ?? [];
   if (!listed.includes("-P FORWARD DROP")) return;
   const parent = listed.includes("-N DOCKER-USER") ? "DOCKER-USER" : "FORWARD";
   const matches = own.links
@@ -93,8 +116,15 @@ function passLegacy(runProgram: RunProgram, own: OwnChain): void {
   if (!listed.includes(`-N ${own.name}`)) run("-N", own.name);
   for (const match of matches)
     if (!listed.includes(`-A ${own.name} ${match.join(" ")} -j ACCEPT`)) run("-A", own.name, ...match, "-j", "ACCEPT");
-  if (listed.find((line) => line.startsWith(`-A ${parent} `)) === `-A ${parent} -j ${own.name}`) return;
-  run("-D", parent, "-j", own.name);
+  const rules = listed.filter((line) => line.startsWith(`-A ${parent} `));
+  if (
+    isFirst(
+      own,
+      rules.map((rule) => / -j (\S+)$/.exec(rule)?.[1]),
+    )
+  )
+    return;
+  while (run("-D", parent, "-j", own.name));
   run("-I", parent, "-j", own.name);
 }
 
