@@ -7,7 +7,7 @@ import { paths } from "../src/store/roots.ts";
 import { hasDockerCli } from "../src/testing/daemon.ts";
 import { expectSame, expectSameStory } from "./cli/compare.ts";
 import { notOurs, partsOf, places } from "./cli/help.ts";
-import { containerStory, imageStory, libraryStory, mistakes, reads, stage } from "./cli/lines.ts";
+import { containerStory, imageStory, libraryStory, mistakes, networkStory, reads, stage, volumeStory } from "./cli/lines.ts";
 import { options } from "./cli/options.ts";
 import { converse, converseInTerminal, type Conversation } from "./cli/process.ts";
 import { useDaemon } from "./harness.ts";
@@ -83,6 +83,11 @@ test("the life of an image reads the same", () => expectSameStory(daemon(), imag
 test("a container becomes an image, and images go through archives, alike", { timeout: 240_000 }, () =>
   expectSameStory(daemon(), libraryStory),
 );
+
+test("networks and volumes come and go alike", { timeout: 240_000 }, async () => {
+  await expectSameStory(daemon(), networkStory);
+  await expectSameStory(daemon(), volumeStory);
+});
 
 describe("in a terminal", () => {
   /** Has the same conversation with both programs and compares what was on the screen, and the exit code. */

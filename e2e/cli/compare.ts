@@ -59,10 +59,14 @@ function isSame(a: Output, b: Output): boolean {
 
 /** Each program calls itself by its own name, and knows how its own daemon is started; `docker` says that it would rather build otherwise. */
 function inOneVoice(text: string): string {
-  return text
-    .replaceAll(/^DEPRECATED: The legacy builder[^]*?\n\n/gm, "")
-    .replaceAll(/\bdocker\b/g, "tsubo")
-    .replaceAll(/Cannot connect to the .*(\n.*-H, TSUBO_HOST.*)?/g, "Cannot connect");
+  return (
+    text
+      .replaceAll(/^DEPRECATED: The legacy builder[^]*?\n\n/gm, "")
+      .replaceAll(/\bdocker\b/g, "tsubo")
+      // A slip of docker 28.2.
+      .replaceAll(/^SRun '/gm, "Run '")
+      .replaceAll(/Cannot connect to the .*(\n.*-H, TSUBO_HOST.*)?/g, "Cannot connect")
+  );
 }
 
 /** Our engine reads the context of a build where it lies; docker sends it. */

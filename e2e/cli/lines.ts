@@ -206,6 +206,37 @@ const archiveMistakes = [
   ),
 ].map((call) => `$CLI ${call}`);
 
+/** Of networks and volumes. */
+const networkMistakes = [
+  ..."network create|network create a b|network create bridge|network create ''|network create a/b|network create --foo x|network create -d nope x".split(
+    "|",
+  ),
+  ..."--gateway 10.0.0.1|--subnet foo|--subnet foo --gateway 10.0.0.1|--subnet 10.0.0.0/33 --gateway 10.0.0.1|--subnet 010.0.0.0/8 --gateway 10.0.0.1"
+    .split("|")
+    .map((flags) => `network create ${flags} x`),
+  ..."--subnet 10.0.0.0/8 --gateway 11.0.0.1|--subnet 10.0.0.0/8 --ip-range 11.0.0.0/24|--subnet 10.0.0.0/8 --ip-range 10.1.0.0/99"
+    .split("|")
+    .map((flags) => `network create ${flags} x`),
+  ..."--subnet 10.0.0.0/8,12.0.0.0/8 --gateway 10.0.0.1,10.0.0.2|--subnet 10.0.0.0/8,12.0.0.0/8 --ip-range 10.1.0.0/24 --ip-range 10.2.0.0/24"
+    .split("|")
+    .map((flags) => `network create ${flags} x`),
+  ..."--subnet 10.0.0.0/8 --subnet 10.1.0.0/16|--subnet 10.0.0.0/8 --aux-address h=foo|--aux-address foo|--ipv4=foo|--label =a|--subnet '\"a'"
+    .split("|")
+    .map((flags) => `network create ${flags} x`),
+  ..."network connect|network connect x|network connect '' x|network connect x ''|network connect nope nope|network connect bridge nope".split(
+    "|",
+  ),
+  ..."--driver-opt foo|--link a:b:c|--gw-priority foo|--link ''".split("|").map((flags) => `network connect ${flags} nope nope`),
+  ..."network disconnect|network disconnect '' x|network disconnect nope nope|network disconnect bridge nope|network disconnect -f nope nope".split(
+    "|",
+  ),
+  ..."network rm|network rm nope|network rm nope nope2 bridge|network rm -f nope|network rm -f nope host|network rm ''".split("|"),
+  ..."volume create a b|volume create --name a b|volume create --label =a|volume create -d nope x|volume create a/b|volume create -o foo=bar x".split(
+    "|",
+  ),
+  ..."volume rm|volume rm nope|volume rm -f nope|volume rm ''|volume inspect nope nope2|volume ls -f foo=bar".split("|"),
+].map((call) => `$CLI ${call}`);
+
 /** Of builds that do not come to be. */
 const buildMistakes = [
   ..."build|build a b|build nope|build /etc/hostname|build -f /nosuch/Dockerfile /var/empty/..|build -f nope /tmp|build -f - -".split("|"),
@@ -292,6 +323,7 @@ export const mistakes = [
   "echo n | $CLI container prune",
   ...archiveMistakes,
   ...buildMistakes,
+  ...networkMistakes,
   "echo FROM busybox | $CLI build -f x -",
   ..."network prune,volume prune,volume prune -a,image prune,image prune -a,system prune,system prune -a --volumes,builder prune,builder prune -a"
     .split(",")
@@ -391,4 +423,48 @@ export const libraryStory = [
   "$CLI volume prune -af",
   "$CLI builder prune -f | tail -1",
   "$CLI builder prune -f -a --keep-storage 1gb --filter foo=bar",
+];
+
+/** A network comes and goes, with containers on it; each program has a subnet of its own, so that both could be there at once. */
+export const networkStory = [
+  "$CLI network create $N",
+  "$CLI network create $N",
+  "$CLI network create --internal --label a=b --label c -o com.docker.network.bridge.enable_icc=false --subnet 10.211.7.0/24 --gateway 10.211.7.9 --ip-range 10.211.7.128/25 --aux-address h=10.211.7.130 $N-own",
+  "$CLI network inspect -f '{{json .IPAM}} {{json .Options}} {{json .Labels}} {{.Internal}} {{.EnableIPv4}} {{.EnableIPv6}}' $N-own",
+  "$CLI network ls -f name=$N",
+  "$CLI network ls -f label=a --format '{{.Name}} {{.Internal}} {{.Label \"a\"}}'",
+  "$CLI run -d --name $N-box busybox sleep 1000",
+  "$CLI network connect --alias al --alias be,ce --ip 10.211.7.44 --driver-opt a=b --gw-priority 3 $N-own $N-box",
+  "$CLI network connect $N-own $N-box",
+  '$CLI inspect -f "{{with index .NetworkSettings.Networks \\"$N-own\\"}}{{json .IPAMConfig}} {{json .Aliases}} {{.GwPriority}} {{json .DriverOpts}}{{end}}" $N-box',
+  "$CLI network connect --ip 10.211.7.45 $N $N-box",
+  "$CLI network rm $N-own",
+  "$CLI network prune -f",
+  "$CLI network disconnect $N-own $N-box",
+  "$CLI network disconnect $N-own $N-box",
+  "$CLI network rm -f $N-own nope",
+  "$CLI rm -f $N-box",
+  "$CLI network create --config-only --subnet 10.211.9.0/24 $N-config",
+  "$CLI network rm $N-config",
+  "$CLI network create --ipv6=false --attachable $N-last",
+  "echo y | $CLI network prune",
+  "$CLI network rm $N",
+];
+
+export const volumeStory = [
+  "$CLI volume create $N",
+  "$CLI volume create $N",
+  "$CLI volume create | grep -c .",
+  "$CLI volume create --label a=b -o type=tmpfs -o device=tmpfs --opt o=size=1m $N-mem",
+  "$CLI volume create --name $N-old",
+  "$CLI volume inspect -f '{{json .Options}} {{json .Labels}} {{.Driver}} {{.Scope}}' $N $N-mem",
+  "$CLI volume ls -q -f name=$N",
+  "$CLI volume ls -f label=a --format '{{.Name}} {{.Driver}} {{.Labels}} {{.Label \"a\"}} {{.Links}} {{.Size}}'",
+  "$CLI create --name $N-box -v $N:/v busybox true",
+  "$CLI volume rm $N $N-mem nope",
+  "$CLI volume rm -f nope $N-old",
+  "$CLI rm $N-box",
+  "echo y | $CLI volume prune",
+  "echo y | $CLI volume prune -a | tail -1",
+  "$CLI volume ls -q",
 ];

@@ -71,14 +71,20 @@ export const commands: readonly CommandEntry[] = [
   at("container prune", "Remove all containers that do not run", () => import("./commands/container-prune.ts")),
   at("image inspect", "Show everything about images", () => import("./commands/image-inspect.ts")),
   at("image prune", "Remove images that nothing uses", () => import("./commands/image-prune.ts")),
+  at("network connect", "Put a container on a network", () => import("./commands/network-connect.ts")),
+  at("network create", "Make a network", () => import("./commands/network-create.ts")),
+  at("network disconnect", "Take a container off a network", () => import("./commands/network-disconnect.ts")),
   at("network inspect", "Show everything about networks", () => import("./commands/network-inspect.ts")),
   at("network ls, network list", "List networks", () => import("./commands/network-ls.ts")),
   at("network prune", "Remove networks that no container uses", () => import("./commands/network-prune.ts")),
+  at("network rm, network remove", "Remove networks", () => import("./commands/network-rm.ts")),
   at("system df", "Show what takes up the disk", () => import("./commands/system-df.ts")),
   at("system prune", "Remove everything that nothing uses", () => import("./commands/system-prune.ts")),
+  at("volume create", "Make a volume", () => import("./commands/volume-create.ts")),
   at("volume inspect", "Show everything about volumes", () => import("./commands/volume-inspect.ts")),
   at("volume ls, volume list", "List volumes", () => import("./commands/volume-ls.ts")),
   at("volume prune", "Remove volumes that no container uses", () => import("./commands/volume-prune.ts")),
+  at("volume rm, volume remove", "Remove volumes", () => import("./commands/volume-rm.ts")),
 ];
 
 /** The entry at the longest place that `words` begin with. */

@@ -8,8 +8,7 @@ export const notYet: ReadonlySet<string> = new Set([
   ..."buildx compose config context cp manifest node plugin secret".split(" "),
   ..."service stack stats swarm trust update".split(" "),
   ..."cp stats update".split(" ").map((name) => `container ${name}`),
-  ..."connect create disconnect rm".split(" ").map((name) => `network ${name}`),
-  ..."create rm".split(" ").map((name) => `volume ${name}`),
+  "volume update",
 ]);
 
 /** The exit status for a flag that there is not. */

@@ -159,6 +159,11 @@ export async function removeContainer(client: Client, name: string, query: Query
 
 /** The API's path for doing `what` to a container. */
 export function containerPath(name: string, what: string): string {
-  if (name.trim() === "") throw new CommandFailure("invalid container name or ID: value is empty");
-  return `/containers/${segment(name.trim())}/${what}`;
+  return `/containers/${segment(checkContainerName(name))}/${what}`;
+}
+
+export function checkContainerName(name: string): string {
+  const trimmed = name.trim();
+  if (trimmed === "") throw new CommandFailure("invalid container name or ID: value is empty");
+  return trimmed;
 }

@@ -4,7 +4,8 @@ import type { Query } from "../engine/client.ts";
 import { parseReference } from "../reference.ts";
 import { parseUlimit } from "./devices.ts";
 import { checkLabel, checkVariable } from "./environment.ts";
-import { checkExtraHost, cut, parseCsv, parseSizeBytes, toMap } from "./values.ts";
+import { splitLists } from "./string-lists.ts";
+import { checkExtraHost, cut, parseSizeBytes, toMap } from "./values.ts";
 
 /** The flags of `build`, and what they ask of the engine. Those of the section "Tsubo's own" need our engine. */
 
@@ -94,16 +95,16 @@ export function buildQuery(flags: Flags, proxies: readonly string[]): Query {
     cgroupparent: flags.text("cgroup-parent") || undefined,
     target: flags.text("target") || undefined,
     extrahosts: flags.list("add-host"),
-    securityopt: strings(flags, "security-opt"),
+    securityopt: splitLists(flags.list("security-opt")),
     ulimits: json([...ulimits.values()]),
     buildargs: json(args),
     labels: json(labels),
-    cachefrom: json(strings(flags, "cache-from")),
+    cachefrom: json(splitLists(flags.list("cache-from"))),
     platform:
       (flags.changed("platform") ? flags.text("platform") : (process.env["DOCKER_DEFAULT_PLATFORM"] ?? "")).toLowerCase() || undefined,
     version: 1,
-    [buildParameters.noCacheFilter]: strings(flags, "no-cache-filter"),
-    [buildParameters.allow]: strings(flags, "allow"),
+    [buildParameters.noCacheFilter]: splitLists(flags.list("no-cache-filter")),
+    [buildParameters.allow]: splitLists(flags.list("allow")),
     [buildParameters.check]: flags.boolean("check") || undefined,
   };
 }
@@ -111,11 +112,6 @@ export function buildQuery(flags: Flags, proxies: readonly string[]): Query {
 /** The flags given that only our engine understands. */
 export function ownFlags(flags: Flags): string[] {
   return buildFlags.filter(({ name, section: title }) => title === "Tsubo's own" && flags.changed(name)).map(({ name }) => `--${name}`);
-}
-
-/** The values of a flag that takes several at once, with commas between them. */
-function strings(flags: Flags, name: string): string[] {
-  return flags.list(name).flatMap((given) => (given === "" ? [] : parseCsv(given)));
 }
 
 function json(value: object): string | undefined {

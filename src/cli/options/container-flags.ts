@@ -2,7 +2,7 @@ import type { Flag } from "../arguments.ts";
 import { checkLabel, checkVariable } from "./environment.ts";
 import { checkCgroupRule, parseByteRate, parseCpus, parseGpus, parseOperationRate, parseUlimit, parseWeight } from "./devices.ts";
 import { parseMount } from "./mounts.ts";
-import { checkNetwork } from "./networks.ts";
+import { checkLink, checkNetwork } from "./networks.ts";
 import { checkSysctl } from "./security.ts";
 import { checkAddress, checkExtraHost, checkSearchDomain, parseDurationNs, parseSizeBytes, parseUnsigned } from "./values.ts";
 
@@ -30,12 +30,6 @@ function checkStream(value: string): string {
   const name = value.toLowerCase();
   if (!["stdin", "stdout", "stderr"].includes(name)) throw new Error("valid streams are STDIN, STDOUT and STDERR");
   return name;
-}
-
-function checkLink(value: string): string {
-  if (value === "") throw new Error("empty string specified for links");
-  if (value.split(":").length > 2) throw new Error(`bad format for links: ${value}`);
-  return value;
 }
 
 function checkSwap(value: string): string {

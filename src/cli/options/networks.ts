@@ -63,6 +63,12 @@ export function checkNetwork(text: string): string {
   return text;
 }
 
+export function checkLink(value: string): string {
+  if (value === "") throw new Error("empty string specified for links");
+  if (value.split(":").length > 2) throw new Error(`bad format for links: ${value}`);
+  return value;
+}
+
 function parseAttachment(text: string): Attachment {
   if (!/\w+=\w+(,\w+=\w+)*/.test(text)) return plain(text);
   const attachment = plain("");
