@@ -27,7 +27,7 @@ import { pathToFileURL } from "node:url";
 
 import { findNode, projectRoot } from "./node.mjs";
 
-const PROGRAMS = ["tsubo", "tsubod", "tsubo-keeper", "tsubo-unpack", "kernel-worker"];
+const PROGRAMS = ["tsubo", "tsubod", "tsubo-keeper", "tsubo-unpack", "kernel-worker", "dns-worker"];
 const dist = path.join(projectRoot, "dist");
 const stampFile = path.join(dist, ".stamp");
 

@@ -34,6 +34,7 @@ export interface TestContainer {
 
 const projectRoot = path.resolve(import.meta.dirname, "../..");
 export const workerPath = path.join(projectRoot, "dist/kernel-worker.cjs");
+export const dnsWorkerPath = path.join(projectRoot, "dist/dns-worker.cjs");
 
 export async function openTestNetworks(folder: string, options: Partial<NetworksOptions> = {}): Promise<TestNetworks> {
   const roots: Roots = { data: path.join(folder, "data"), exec: path.join(folder, "run") };
@@ -41,7 +42,7 @@ export async function openTestNetworks(folder: string, options: Partial<Networks
   await ensureRoots(roots);
   const database = openDatabase(paths.database(roots));
   const log = openLog("networks", "fatal");
-  const networks = await openNetworks({ database, roots, log, events: openEvents(), workerPath, removeBridge: true, ...options });
+  const networks = await openNetworks({ database, roots, log, events: openEvents(), workerPath, dnsWorkerPath, removeBridge: true, ...options });
   const added: TestContainer[] = [];
   return {
     networks,

@@ -101,6 +101,7 @@ async function openDaemon(config: DaemonConfig, log: Log): Promise<AsyncDisposab
       log,
       events,
       workerPath: path.join(programFolder(), "kernel-worker.cjs"),
+      dnsWorkerPath: path.join(programFolder(), "dns-worker.cjs"),
       bridge: { name: config.bridge.name, address: config.bridge.bip, mtu: config.bridge.mtu },
     }),
   );

@@ -16,6 +16,7 @@ import { chooseGateway, settleGateway } from "./gateway.ts";
 import { detachEndpoint, leaveNetworks } from "./leave.ts";
 import { requirePrefix } from "./leases.ts";
 import { macOf } from "./mac-addresses.ts";
+import { publishNames } from "./names-served.ts";
 import { poolOf, type NetworkRecord } from "./network-records.ts";
 import type { EndpointRequest, JoinRequest, Member, PortRequest } from "./networks.ts";
 import { driverOf, namespaceFile, type NetworkParts } from "./parts.ts";
@@ -54,6 +55,8 @@ export async function joinNetworks(
     const driver = driverOf(parts, network);
     undo.defer("tearing the endpoint down", () => driver.tearDownEndpoint(network, endpoint));
     await driver.setUpEndpoint(network, endpoint, file);
+    undo.defer("withdrawing its names", () => parts.dns.remove(endpoint.endpointId));
+    publishNames(parts, endpoint);
   }
   const joined: EndpointRecord[] = [];
   for (const { network, endpoint } of leased)
@@ -82,6 +85,7 @@ export async function connectNetwork(
   undo.defer("taking it off again", () => detachEndpoint(parts, itself(), ports));
   failpoint("network.attach.lease");
   await driver.setUpEndpoint(network, endpoint, namespaceFile(parts, member.containerId));
+  publishNames(parts, endpoint);
   failpoint("network.attach.endpoint");
   await settleGateway(parts, member.containerId, ports);
   failpoint("network.attach.settled");

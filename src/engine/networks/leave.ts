@@ -12,12 +12,13 @@ import { namespaceFile, type NetworkParts } from "./parts.ts";
  * tries again.
  */
 export async function leaveNetworks(parts: NetworkParts, containerId: string): Promise<void> {
-  const { database, kernel } = parts;
+  const { database, dns, kernel } = parts;
   const networks = allNetworks(database);
   const failures: unknown[] = [];
   const takenDown: EndpointRecord[] = [];
   for (const endpoint of endpointsOfContainer(database, containerId)) {
     const network = networks.find((candidate) => candidate.id === endpoint.networkId);
+    dns.remove(endpoint.endpointId);
     try {
       if (network) await parts.drivers[network.driver]?.tearDownEndpoint(network, endpoint);
       takenDown.push(endpoint);
@@ -26,6 +27,8 @@ export async function leaveNetworks(parts: NetworkParts, containerId: string): P
     }
   }
   failpoint("network.leave.endpoints");
+  // Its sockets would keep the namespace alive.
+  await dns.close(containerId);
   await kernel.call("removeNamespace", namespaceFile(parts, containerId));
   failpoint("network.leave.namespace");
   for (const endpoint of takenDown) releaseEndpoint(database, endpoint);
@@ -42,6 +45,7 @@ export async function leaveNetworks(parts: NetworkParts, containerId: string): P
  */
 export async function detachEndpoint(parts: NetworkParts, endpoint: EndpointRecord, ports: readonly PortRequest[]): Promise<void> {
   const network = allNetworks(parts.database).find((candidate) => candidate.id === endpoint.networkId);
+  parts.dns.remove(endpoint.endpointId);
   if (network !== undefined) {
     const driver = parts.drivers[network.driver];
     await driver?.tearDownEndpoint(network, endpoint);

@@ -1,4 +1,5 @@
 import type { NetworkCreate } from "../../api/network.ts";
+import type { Upstream } from "./dns/resolver.ts";
 
 /**
  * Networks: which containers reach whom.
@@ -48,6 +49,11 @@ export interface Networks {
   endpointsOn(networkId: string): (Endpoint & Member)[];
   /** A container that is linked to others on the default network may reach these of their ports now, and no others. */
   allow(containerId: string, ports: LinkedPort[]): Promise<void>;
+  /**
+   * Serves names to a container that has joined, at 127.0.0.11 in its namespace: those of the others on its user-defined networks, and what
+   * its upstream servers know. Again after what it is on, or its servers, have changed.
+   */
+  serveNames(containerId: string, settings: NameServerSettings): Promise<void>;
   /** A container has another name. */
   rename(containerId: string, newName: string, dnsNames: (network: string) => string[]): void;
 
@@ -67,6 +73,11 @@ export interface JoinRequest extends Member {
   /** In the order of the links; `none` alone gives a namespace with only `lo`. `host` and `container:` never come here. */
   endpoints: EndpointRequest[];
   ports: PortRequest[];
+}
+
+export interface NameServerSettings {
+  upstreams: Upstream[];
+  keepsSingleLabels: boolean;
 }
 
 export interface ConnectRequest extends Member {

@@ -15,6 +15,7 @@ import { paths, type Roots } from "../../store/roots.ts";
 import type { Events } from "../events/events.ts";
 import { openBridgeDriver } from "./bridge-driver.ts";
 import { createNetwork } from "./create-network.ts";
+import { openDns } from "./dns/dns.ts";
 import { allEndpoints, endpointsOfContainer, endpointsOfNetwork, updateEndpoint, type EndpointRecord } from "./endpoint-records.ts";
 import { DECLARATIONS, endpointElements, HOST_SETS, networkElements, RULES } from "./firewall-rules.ts";
 import { settleGateway } from "./gateway.ts";
@@ -22,6 +23,7 @@ import { connectNetwork, joinNetworks, type PlannedEndpoint } from "./join.ts";
 import { expectedObjects, foundObjects } from "./kernel-objects.ts";
 import { detachEndpoint, leaveNetworks } from "./leave.ts";
 import { allNetworks, ensurePredefined, findNetwork, saveNetwork, type NetworkRecord } from "./network-records.ts";
+import { publishNames, serveNames } from "./names-served.ts";
 import { filterNetworks, networkResource } from "./network-resource.ts";
 import type { Endpoint, EndpointRequest, Networks } from "./networks.ts";
 import { nullDriver } from "./null-driver.ts";
@@ -40,6 +42,8 @@ export interface NetworksOptions {
   events: Events;
   /** The program of the kernel worker thread (`bin/kernel-worker.ts`, or its bundle). */
   workerPath: string;
+  /** The program of the DNS thread (`bin/dns-worker.ts`, or its bundle). */
+  dnsWorkerPath: string;
   /** The default network's bridge. `address` is `--bip`: `172.17.0.1/16`. */
   bridge?: { name?: string | undefined; address?: string | undefined; mtu?: number | undefined } | undefined;
   /** `default-address-pools`; Docker's own when absent. */
@@ -69,10 +73,11 @@ export async function openNetworks(options: NetworksOptions): Promise<Networks> 
   // libuv's threads are born at the first asynchronous file call, in the namespace of the thread that makes it: this one's.
   await stat(roots.exec);
   const kernel = await openKernelWorker(options.workerPath, log);
+  const dns = openDns({ kernel, log, workerPath: options.dnsWorkerPath });
   const holder = openPortHolder();
   const addressPools = options.addressPools ?? DEFAULT_POOLS;
   const drivers = { bridge: openBridgeDriver(kernel, openPorts(holder), log, addressPools), null: nullDriver, host: undefined };
-  const parts: NetworkParts = { database, roots, log, kernel, drivers, addressPools };
+  const parts: NetworkParts = { database, roots, log, kernel, dns, drivers, addressPools };
   const locks = new KeyedLock();
   ensurePredefined(database);
   configureDefaultBridge(database, options);
@@ -201,9 +206,13 @@ export async function openNetworks(options: NetworksOptions): Promise<Networks> 
         });
       }),
     rename(containerId, newName, dnsNames) {
-      for (const endpoint of endpointsOfContainer(database, containerId))
-        updateEndpoint(database, { ...endpoint, containerName: newName, dnsNames: dnsNames(endpoint.networkName) });
+      for (const endpoint of endpointsOfContainer(database, containerId)) {
+        const renamed = { ...endpoint, containerName: newName, dnsNames: dnsNames(endpoint.networkName) };
+        updateEndpoint(database, renamed);
+        publishNames(parts, renamed);
+      }
     },
+    serveNames: (containerId, settings) => locks.run(containerId, () => serveNames(parts, containerId, settings)),
 
     expectedObjects: () => expectedObjects(allNetworks(database), allEndpoints(database)),
     async kernelObjects() {
@@ -226,6 +235,7 @@ export async function openNetworks(options: NetworksOptions): Promise<Networks> 
         for (const network of allNetworks(database)) await drivers[network.driver]?.tearDown(network);
         await kernel.call("removeFirewall");
       }
+      await dns[Symbol.asyncDispose]();
       await holder[Symbol.asyncDispose]();
       await kernel[Symbol.asyncDispose]();
     },

@@ -5,6 +5,7 @@ import type { Log } from "../../base/log.ts";
 import type { KernelWorker } from "../../kernel/net/kernel-worker.ts";
 import type { Database } from "../../store/database.ts";
 import { paths, type Roots } from "../../store/roots.ts";
+import type { Dns } from "./dns/dns.ts";
 import type { NetworkDriver } from "./network-driver.ts";
 import type { NetworkRecord } from "./network-records.ts";
 import type { SubnetPool } from "./subnets.ts";
@@ -15,6 +16,7 @@ export interface NetworkParts {
   roots: Roots;
   log: Log;
   kernel: KernelWorker;
+  dns: Dns;
   /** For networks that name no subnet. */
   addressPools: readonly SubnetPool[];
   /** By name; the network `host` has none, since its containers have no namespace of their own. */

@@ -3,6 +3,7 @@ import { LINK_PREFIX } from "../../kernel/net/links.ts";
 import { paths } from "../../store/roots.ts";
 import { allEndpoints, type EndpointRecord } from "./endpoint-records.ts";
 import { detachEndpoint, leaveNetworks } from "./leave.ts";
+import { publishNames } from "./names-served.ts";
 import { allNetworks } from "./network-records.ts";
 import { driverOf, namespaceFile, type NetworkParts } from "./parts.ts";
 
@@ -44,7 +45,9 @@ export async function resumeEndpoint(parts: NetworkParts, endpoint: EndpointReco
   const network = allNetworks(parts.database).find((candidate) => candidate.id === endpoint.networkId);
   if (network === undefined) return true;
   try {
-    return await driverOf(parts, network).resumeEndpoint(network, endpoint);
+    const isThere = await driverOf(parts, network).resumeEndpoint(network, endpoint);
+    if (isThere) publishNames(parts, endpoint);
+    return isThere;
   } catch (error) {
     complain(parts, endpoint.containerId, error);
     return true;

@@ -79,50 +79,82 @@ export function openNftables(scratchFile: string, runProgram: RunProgram, way: F
   }
 }
 
-function openLibrary(): Omit<Nftables, "generation"> | undefined {
-  const library = loadLibrary("libnftables.so.1");
-  if (library === undefined) return undefined;
-  const create = library.func("void *nft_ctx_new(uint32_t flags)");
-  const free = library.func("void nft_ctx_free(void *context)");
-  const setOutputFlags = library.func("void nft_ctx_output_set_flags(void *context, unsigned int flags)");
-  const bufferOutput = library.func("int nft_ctx_buffer_output(void *context)");
-  const bufferError = library.func("int nft_ctx_buffer_error(void *context)");
-  const output = library.func("const char *nft_ctx_get_output_buffer(void *context)");
-  const errorText = library.func("const char *nft_ctx_get_error_buffer(void *context)");
-  const runCommands = library.func("int nft_run_cmd_from_buffer(void *context, const char *commands)");
+/**
+ * Runs one transaction in the calling thread's network namespace, which may be a container's, and keeps nothing open. `viaProgram`: not by
+ * the library.
+ */
+export function runInThisNamespace(commands: string, scratchFile: string, runProgram: RunProgram, viaProgram: boolean): void {
+  const context = viaProgram ? undefined : createContext();
+  if (context === undefined) return openProgram(scratchFile, runProgram).run(commands);
+  try {
+    context.run(commands);
+  } finally {
+    context.free();
+  }
+}
 
+function openLibrary(): Omit<Nftables, "generation"> | undefined {
   const before = new Set(netfilterSockets());
-  const context: unknown = create(0);
-  if (context === null)
-    throw new EngineError("system", "opening libnftables: nft_ctx_new failed: is this process allowed to use netlink (CAP_NET_ADMIN)?");
+  const context = createContext();
+  if (context === undefined) return undefined;
   const [fd] = netfilterSockets().filter((candidate) => !before.has(candidate));
   // libmnl opens it without FD_CLOEXEC: a child that lives longer than we do would go on owning our table.
   if (fd !== undefined) checked("ioctl", ioctlCall(fd, FIOCLEX), "libnftables' socket");
   const owner = fd === undefined ? undefined : useNetlinkSocket(fd);
-  bufferOutput(context);
-  bufferError(context);
-
-  const run = (commands: string): string => {
-    const result = Number(runCommands(context, commands));
-    // Reading a buffer also empties it: take both, always.
-    const said = String(output(context) ?? "");
-    const complaint = String(errorText(context) ?? "");
-    if (result !== 0) throw new EngineError("system", `changing the firewall: ${complaint.trim() || "nftables refused without a word"}`);
-    return said;
-  };
   return {
     by: "libnftables",
-    run,
+    run: context.run,
     list(command) {
-      setOutputFlags(context, JSON_OUTPUT);
+      context.setOutputFlags(JSON_OUTPUT);
       try {
-        return parseListing(run(command));
+        return parseListing(context.run(command));
       } finally {
-        setOutputFlags(context, 0);
+        context.setOutputFlags(0);
       }
     },
     own: (table) => owner !== undefined && ownTable(owner, table),
-    close: () => free(context),
+    close: context.free,
+  };
+}
+
+/** A context of libnftables, whose socket is in the calling thread's namespace; undefined where the library is not installed. */
+function createContext(): { run(commands: string): string; setOutputFlags(flags: number): void; free(): void } | undefined {
+  library ??= loadNftables();
+  if (library === undefined) return undefined;
+  const { create, free, setOutputFlags, bufferOutput, bufferError, output, errorText, runCommands } = library;
+  const context: unknown = create(0);
+  if (context === null)
+    throw new EngineError("system", "opening libnftables: nft_ctx_new failed: is this process allowed to use netlink (CAP_NET_ADMIN)?");
+  bufferOutput(context);
+  bufferError(context);
+  return {
+    run(commands) {
+      const result = Number(runCommands(context, commands));
+      // Reading a buffer also empties it: take both, always.
+      const said = String(output(context) ?? "");
+      const complaint = String(errorText(context) ?? "");
+      if (result !== 0) throw new EngineError("system", `changing the firewall: ${complaint.trim() || "nftables refused without a word"}`);
+      return said;
+    },
+    setOutputFlags: (flags) => void setOutputFlags(context, flags),
+    free: () => void free(context),
+  };
+}
+
+let library: ReturnType<typeof loadNftables>;
+
+function loadNftables() {
+  const loaded = loadLibrary("libnftables.so.1");
+  if (loaded === undefined) return undefined;
+  return {
+    create: loaded.func("void *nft_ctx_new(uint32_t flags)"),
+    free: loaded.func("void nft_ctx_free(void *context)"),
+    setOutputFlags: loaded.func("void nft_ctx_output_set_flags(void *context, unsigned int flags)"),
+    bufferOutput: loaded.func("int nft_ctx_buffer_output(void *context)"),
+    bufferError: loaded.func("int nft_ctx_buffer_error(void *context)"),
+    output: loaded.func("const char *nft_ctx_get_output_buffer(void *context)"),
+    errorText: loaded.func("const char *nft_ctx_get_error_buffer(void *context)"),
+    runCommands: loaded.func("int nft_run_cmd_from_buffer(void *context, const char *commands)"),
   };
 }
 

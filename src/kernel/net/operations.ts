@@ -28,8 +28,9 @@ import {
   raisePort,
 } from "./links.ts";
 import { ignoring, NETLINK_NETFILTER, NETLINK_ROUTE, openNetlinkSocket, type NetlinkSocket } from "./netlink-socket.ts";
+import { openNameSockets, type NameSockets } from "./name-sockets.ts";
 import { createNamespace, listNamespaces, removeNamespace } from "./netns.ts";
-import type { RunProgram } from "./nftables.ts";
+import { runInThisNamespace, type RunProgram } from "./nftables.ts";
 import { decodeAddress, decodeRoute, dumpIpv4Addresses, dumpIpv4Routes, dumpIpv6Addresses, dumpIpv6Routes } from "./routes.ts";
 import { readSetting, writeSetting } from "./settings.ts";
 
@@ -51,6 +52,11 @@ export interface Operations {
   connect(spec: ConnectSpec): void;
   /** Gives a namespace these default routes and takes all others away. */
   setDefaultRoutes(namespaceFile: string, wanted: readonly DefaultRoute[]): void;
+  /**
+   * Opens the sockets of a container's name server in its namespace, and lets its packets reach them; what an earlier daemon opened there
+   * is replaced. The caller owns the descriptors.
+   */
+  openNameSockets(namespaceFile: string): NameSockets;
   /** Takes a port out of its bridge's traffic at once; the link itself dies with its namespace. */
   disablePort(link: string): void;
   /** Attaches a port again whose bridge was made anew. False: there is no such link. */
@@ -108,6 +114,8 @@ export function openOperations(runProgram: RunProgram): Operations & { close(): 
   const routes = openNetlinkSocket(NETLINK_ROUTE);
   const linkNews = openNetlinkSocket(NETLINK_ROUTE, LINK_GROUP);
   let table = "";
+  let scratchFile = "";
+  let viaProgram = false;
   let connections: NetlinkSocket | undefined;
   let firewall: Firewall | undefined;
   let without: readonly KernelFeature[] = [];
@@ -125,6 +133,8 @@ export function openOperations(runProgram: RunProgram): Operations & { close(): 
     removeNamespace,
     connect: (spec) => connectToBridge(routes, spec, closedBy()),
     setDefaultRoutes,
+    openNameSockets: (namespaceFile) =>
+      openNameSockets(namespaceFile, (commands) => runInThisNamespace(commands, scratchFile, runProgram, viaProgram)),
     disablePort: (link) => ignoring(["ENODEV", "EOPNOTSUPP"], () => routes.transact([disablePort(link)])),
     reattach(link, bridge, closed) {
       const found = findBridge(routes, bridge);
@@ -144,6 +154,8 @@ export function openOperations(runProgram: RunProgram): Operations & { close(): 
       firewall = undefined;
       firewall = new Firewall(settings, runProgram);
       table = settings.table;
+      scratchFile = settings.scratchFile;
+      viaProgram = firewall.by === "nft";
       return { by: firewall.by, owned: firewall.owned };
     },
     changeFirewall(change) {

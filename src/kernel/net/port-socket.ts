@@ -20,6 +20,7 @@ const IPPROTO_SCTP = 132;
 
 const socketCall = libc("int socket(int domain, int type, int protocol)");
 const bindCall = libc("int bind(int fd, const void *address, unsigned int length)");
+const getsocknameCall = libc("int getsockname(int fd, void *address, void *length)");
 const setsockoptCall = libc("int setsockopt(int fd, int level, int name, const void *value, unsigned int length)");
 
 interface Port {
@@ -39,6 +40,14 @@ export function bindPort(port: Port): number {
     // still listens does so even then.
     return bindSocket(port, address, true);
   }
+}
+
+/** The port that a bound socket got. */
+export function portOf(fd: number): number {
+  const address = Buffer.alloc(28);
+  const length = Buffer.from([address.length, 0, 0, 0]);
+  checked("getsockname", getsocknameCall(fd, address, length), "asking a socket for its port");
+  return address.readUInt16BE(2);
 }
 
 /**
