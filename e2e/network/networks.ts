@@ -42,7 +42,16 @@ export async function openTestNetworks(folder: string, options: Partial<Networks
   await ensureRoots(roots);
   const database = openDatabase(paths.database(roots));
   const log = openLog("networks", "fatal");
-  const networks = await openNetworks({ database, roots, log, events: openEvents(), workerPath, dnsWorkerPath, removeBridge: true, ...options });
+  const networks = await openNetworks({
+    database,
+    roots,
+    log,
+    events: openEvents(),
+    workerPath,
+    dnsWorkerPath,
+    removeBridge: true,
+    ...options,
+  });
   const added: TestContainer[] = [];
   return {
     networks,

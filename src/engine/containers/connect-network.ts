@@ -10,6 +10,7 @@ import { endpointRequestOf, endpointRequestsOf } from "./endpoint-requests.ts";
 import { appendOwnAddress, removeOwnAddress } from "./hosts-entries.ts";
 import { namespaceMode } from "./namespace-modes.ts";
 import { portRequestsOf } from "./ports.ts";
+import { settleResolver } from "./resolver.ts";
 
 /**
  * `POST /networks/{id}/connect`. The container's record says what it is to be on and is written first; a start after a crash makes it so
@@ -48,6 +49,7 @@ export async function connectNetwork(
     if (running) {
       const request = { ...endpointRequestOf(container, network.Name, settings), network: network.Id };
       const endpoint = await context.networks.connect(connectRequest(context, container, request));
+      await settleResolver(context, container);
       await appendOwnAddress(context, container, endpoint);
       publishNetworkEvent(context, container, endpoint, "connect");
     }
@@ -87,6 +89,7 @@ export async function disconnectNetwork(
     failpoint("containers.disconnect.saved");
     if (endpoint === undefined) return;
     await context.networks.disconnect(container.id, network.Id, portsOf(context, container));
+    await settleResolver(context, container);
     await removeOwnAddress(context, container, endpoint);
     failpoint("containers.disconnect.done");
     publishNetworkEvent(context, container, endpoint, "disconnect");
@@ -106,6 +109,7 @@ export async function reconcileNetworks(context: ContainerContext, container: Co
     await networks.connect(connectRequest(context, container, { ...request, network: id }));
   }
   await networks.settle(container.id, portsOf(context, container));
+  await settleResolver(context, container);
 }
 
 function connectRequest(context: ContainerContext, container: Container, endpoint: EndpointRequest): ConnectRequest {

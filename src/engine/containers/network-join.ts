@@ -1,16 +1,16 @@
-import { readFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import path from "node:path";
 
 import { EngineError } from "../../base/errors.ts";
 import { paths } from "../../store/roots.ts";
-import { RESOLVED_FILE, hostnameFile, hostsFile, isResolvedStub, resolvConfFile } from "../networks/host-files.ts";
+import { hostnameFile, hostsFile } from "../networks/host-files.ts";
 import type { Joined } from "../networks/networks.ts";
 import type { Container } from "./container.ts";
 import type { ContainerContext } from "./context.ts";
 import { endpointRequestsOf } from "./endpoint-requests.ts";
 import { activeLinks, linkedPorts, linkEnvironment, linkHostsLine } from "./links.ts";
 import { portRequestsOf } from "./ports.ts";
+import { openResolver, readIfThere } from "./resolver.ts";
 
 /** Where a container's network comes from, for the OCI spec. */
 export interface ContainerNetwork {
@@ -29,7 +29,6 @@ export interface NetworkFiles {
 }
 
 const HOSTS = "/etc/hosts";
-const RESOLV_CONF = "/etc/resolv.conf";
 
 /** Joins a container to its network by its mode, and writes the files that tell it who it is. */
 export async function joinNetworks(context: ContainerContext, container: Container): Promise<ContainerNetwork> {
@@ -62,10 +61,7 @@ async function writeFiles(
   linkLines: string[],
 ): Promise<void> {
   const { config, hostConfig } = container;
-  const { settings } = context;
   const endpoint = joined?.endpoints.find(({ isGateway }) => isGateway) ?? joined?.endpoints[0];
-  const hostContent = readIfThere(RESOLV_CONF);
-  const hostPath = joined !== undefined && isResolvedStub(hostContent) ? RESOLVED_FILE : RESOLV_CONF;
   await Promise.all([
     writeFile(files.hostname, hostnameFile(config.Hostname)),
     writeFile(
@@ -80,27 +76,8 @@ async function writeFiles(
         hostFile: joined === undefined ? readIfThere(HOSTS) : undefined,
       }),
     ),
-    writeFile(
-      files.resolvConf,
-      resolvConfFile({
-        hostContent: hostPath === RESOLV_CONF ? hostContent : readIfThere(hostPath),
-        hostPath,
-        servers: hostConfig.Dns?.length ? hostConfig.Dns : settings.dns.servers,
-        search: hostConfig.DnsSearch?.length ? hostConfig.DnsSearch : settings.dns.search,
-        options: hostConfig.DnsOptions?.length ? hostConfig.DnsOptions : settings.dns.options,
-        hostNetwork: joined === undefined,
-      }),
-    ),
+    openResolver(context, container, joined?.endpoints),
   ]);
-}
-
-/** The host's own small files, which are in its memory: faster here than by way of the thread pool. */
-function readIfThere(file: string): string {
-  try {
-    return readFileSync(file, "utf8");
-  } catch {
-    return "";
-  }
 }
 
 /** The network of another container, which must run. */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 
-import { hostnameFile, hostsFile, isResolvedStub, resolvConfFile } from "./host-files.ts";
+import { hostnameFile, hostsFile } from "./host-files.ts";
 
 const STANDARD = `127.0.0.1\tlocalhost
 ::1\tlocalhost ip6-localhost ip6-loopback
@@ -60,54 +60,4 @@ describe("/etc/hosts", () => {
 
 test("/etc/hostname is the name on a line", () => {
   expect(hostnameFile("web")).toBe("web\n");
-});
-
-describe("/etc/resolv.conf", () => {
-  const lines = (text: string): string[] => text.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
-  const host = "# comment\nnameserver 127.0.0.53\nnameserver 10.0.0.53\nnameserver fe80::1%eth0\nsearch corp.example\noptions edns0\n";
-
-  test("has the host's servers but those only the host reaches", () => {
-    expect(lines(resolvConfFile({ hostContent: host, hostPath: "/etc/resolv.conf" }))).toEqual([
-      "nameserver 10.0.0.53",
-      "search corp.example",
-      "options edns0",
-    ]);
-  });
-
-  test("falls back to public servers when none is left, and says so", () => {
-    const text = resolvConfFile({ hostContent: "nameserver 127.0.0.1\n", hostPath: "/etc/resolv.conf" });
-    expect(lines(text)).toEqual(["nameserver 8.8.8.8", "nameserver 8.8.4.4"]);
-    expect(text).toContain("# Used default nameservers.\n");
-  });
-
-  test("takes the user's servers, search domains and options instead, loopback too", () => {
-    const text = resolvConfFile({
-      hostContent: host,
-      hostPath: "/etc/resolv.conf",
-      servers: ["127.0.0.1", "9.9.9.9"],
-      search: ["a.example", "b.example"],
-      options: ["ndots:2"],
-    });
-    expect(lines(text)).toEqual(["nameserver 127.0.0.1", "nameserver 9.9.9.9", "search a.example b.example", "options ndots:2"]);
-    expect(text).toContain("# Overrides: [nameservers search options]\n");
-  });
-
-  test("searches nothing when the user says so with a dot", () => {
-    expect(lines(resolvConfFile({ hostContent: host, hostPath: "", search: ["."] }))).toEqual(["nameserver 10.0.0.53", "options edns0"]);
-  });
-
-  test("is as the host has it on the host's network", () => {
-    expect(lines(resolvConfFile({ hostContent: host, hostPath: "", hostNetwork: true }))).toEqual([
-      "nameserver 127.0.0.53",
-      "nameserver 10.0.0.53",
-      "nameserver fe80::1%eth0",
-      "search corp.example",
-      "options edns0",
-    ]);
-  });
-
-  test("knows systemd-resolved's stub", () => {
-    expect(isResolvedStub("nameserver 127.0.0.53\noptions edns0\n")).toBe(true);
-    expect(isResolvedStub(host)).toBe(false);
-  });
 });

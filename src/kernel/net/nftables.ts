@@ -117,8 +117,14 @@ function openLibrary(): Omit<Nftables, "generation"> | undefined {
   };
 }
 
+interface Context {
+  run: (commands: string) => string;
+  setOutputFlags: (flags: number) => void;
+  free: () => void;
+}
+
 /** A context of libnftables, whose socket is in the calling thread's namespace; undefined where the library is not installed. */
-function createContext(): { run(commands: string): string; setOutputFlags(flags: number): void; free(): void } | undefined {
+function createContext(): Context | undefined {
   library ??= loadNftables();
   if (library === undefined) return undefined;
   const { create, free, setOutputFlags, bufferOutput, bufferError, output, errorText, runCommands } = library;

@@ -10,7 +10,7 @@ export function framed(message: Buffer): Buffer {
 
 /** Gives each message that comes; ends the connection at one that is larger than `limit`. */
 export function readFrames(socket: Socket, limit: number, take: (message: Buffer) => void): void {
-  let buffered = Buffer.alloc(0);
+  let buffered: Buffer = Buffer.alloc(0);
   socket.on("data", (chunk: Buffer) => {
     buffered = buffered.length === 0 ? chunk : Buffer.concat([buffered, chunk]);
     while (buffered.length >= 2) {
