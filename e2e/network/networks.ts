@@ -19,10 +19,19 @@ export interface TestNetworks {
   /** `POST /networks/create` with this body; gives the id. */
   createNetwork(body: unknown): Promise<string>;
   /** Joins a new container, to the default network if none is named; gives its id, namespace and first address. */
-  add(options?: { name?: string; networks?: string[]; ports?: Partial<PortRequest>[]; address?: string }): Promise<TestContainer>;
+  add(options?: AddOptions): Promise<TestContainer>;
   /** What is there and should not be, or should be and is not. */
   differences(): Promise<string[]>;
   close(): Promise<void>;
+}
+
+interface AddOptions {
+  name?: string;
+  networks?: string[];
+  ports?: Partial<PortRequest>[];
+  address?: string;
+  /** Of networks as gateways, by name. */
+  priorities?: Record<string, number>;
 }
 
 export interface TestContainer {
@@ -58,7 +67,7 @@ export async function openTestNetworks(folder: string, options: Partial<Networks
     roots,
     table: firewallTable(roots),
     createNetwork: (body) => networks.create(networkCreate.decode(body, "")),
-    async add({ name = "web", networks: wanted = ["bridge"], ports = [], address } = {}) {
+    async add({ name = "web", networks: wanted = ["bridge"], ports = [], address, priorities = {} } = {}) {
       const id = newId();
       const joined = await networks.join({
         containerId: id,
@@ -69,7 +78,7 @@ export async function openTestNetworks(folder: string, options: Partial<Networks
           dnsNames: [],
           links: [],
           linkedPorts: [],
-          gatewayPriority: 0,
+          gatewayPriority: priorities[network] ?? 0,
         })),
         ports: ports.map(completePort),
       });

@@ -83,7 +83,7 @@ export function publishedPorts(
   container: Pick<Container, "config" | "hostConfig" | "state">,
   endpoints: readonly Endpoint[],
 ): PublishedPort[] {
-  const isJoined = endpoints.some((endpoint) => endpoint.ipv4Address !== "");
+  const isJoined = endpoints.some((endpoint) => endpoint.ipv4Address !== "" || endpoint.ipv6Address !== "");
   if (container.state.status !== "running" || !isJoined) return [];
   const { ExposedPorts } = container.config;
   const { PortBindings } = container.hostConfig;

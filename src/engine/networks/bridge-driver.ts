@@ -1,9 +1,10 @@
-import { isIPv6 } from "node:net";
+import { isIPv4, isIPv6 } from "node:net";
 
 import { EngineError, messageOf } from "../../base/errors.ts";
 import { failpoint } from "../../base/failpoint.ts";
 import { Undo } from "../../base/undo.ts";
 import type { Log } from "../../base/log.ts";
+import type { InterfaceAddress } from "../../kernel/net/bridge.ts";
 import type { FirewallElement } from "../../kernel/net/firewall.ts";
 import type { KernelWorker } from "../../kernel/net/kernel-worker.ts";
 import { requirePrefix } from "./leases.ts";
@@ -40,22 +41,30 @@ export function openBridgeDriver(kernel: KernelWorker, ports: Ports, log: Log, d
   return {
     validate(network) {
       settingsOf(network);
+      for (const family of [4, 6])
+        if (network.pools.filter((pool) => pool.family === family).length > 1)
+          throw new EngineError("forbidden", `network ${network.name}: bridge driver doesn't support multiple subnets of IPv${family}`);
     },
 
     async setUp(network) {
       const settings = settingsOf(network);
       const found = await kernel.call("findBridge", settings.name);
       const existing = found?.address === undefined ? undefined : `${found.address}/${found.prefixLength}`;
-      if (existing !== undefined && settings.address !== undefined && existing !== settings.address) {
+      const wanted = isPredefined(network)
+        ? settings.address
+        : ownAddresses(network)
+            .filter(({ address }) => isIPv4(address))
+            .map(({ address, prefixLength }) => `${address}/${prefixLength}`)[0];
+      if (existing !== undefined && wanted !== undefined && existing !== wanted) {
         throw new EngineError(
           "conflict",
-          `using bridge ${settings.name} with ${settings.address}: it exists with ${existing}: remove it (ip link delete ${settings.name}) or ask for its own address`,
+          `using bridge ${settings.name} with ${wanted}: it exists with ${existing}: remove it (ip link delete ${settings.name}) or ask for its own address`,
         );
       }
       const addressed = isPredefined(network) ? await addressDefault(kernel, network, existing ?? settings.address, defaults) : network;
       await kernel.call("ensureBridge", {
         name: settings.name,
-        addresses: addressed.pools.map(({ gateway, subnet }) => ({ address: gateway, prefixLength: requirePrefix(subnet).length })),
+        addresses: ownAddresses(addressed),
         macAddress: macOf((poolOf(addressed, 4) ?? poolOf(addressed, 6))?.gateway ?? ""),
         mtu: settings.mtu,
         closed: !settings.icc,
@@ -70,7 +79,10 @@ export function openBridgeDriver(kernel: KernelWorker, ports: Ports, log: Log, d
     async tearDown(network) {
       const settings = settingsOf(network);
       // The rules first: a bridge that they name and that is gone would be made again.
-      await goingOn([() => change([], networkElements(network)), () => kernel.call("removeLink", settings.name)]);
+      await goingOn([
+        () => change([], networkElements(network)),
+        ...(settings.isForeign === true ? [] : [() => kernel.call("removeLink", settings.name)]),
+      ]);
     },
 
     async setUpEndpoint(network, endpoint, namespaceFile) {
@@ -97,7 +109,11 @@ export function openBridgeDriver(kernel: KernelWorker, ports: Ports, log: Log, d
     async publish(network, endpoint, requests) {
       if (network.internal || requests.length === 0) return endpoint;
       await using undo = new Undo((message) => log.warn(message));
-      const published = await ports.publish(requests, endpoint).catch((error: unknown) => {
+      const bound = requests.map((request) => ({
+        ...request,
+        hostAddress: request.hostAddress || (settingsOf(network).bindingAddress ?? ""),
+      }));
+      const published = await ports.publish(bound, endpoint).catch((error: unknown) => {
         const kind = error instanceof EngineError ? error.kind : "system";
         const text = `driver failed programming external connectivity on endpoint ${endpoint.containerName} (${endpoint.endpointId}): ${messageOf(error)}`;
         throw new EngineError(kind, text, { cause: error });
@@ -145,6 +161,13 @@ async function goingOn(steps: readonly (() => Promise<void>)[]): Promise<void> {
 function settingsOf(network: NetworkRecord): BridgeSettings {
   if (network.bridge === undefined) throw new EngineError("invalid", `network ${network.name} has no bridge settings`);
   return network.bridge;
+}
+
+/** What the bridge has itself: the gateways, unless somebody else is one. */
+function ownAddresses({ pools, bridge }: NetworkRecord): InterfaceAddress[] {
+  return pools
+    .filter(({ family }) => family === 6 || bridge?.withoutIpv4 !== true)
+    .map(({ gateway, subnet }) => ({ address: gateway, prefixLength: requirePrefix(subnet).length }));
 }
 
 /** An endpoint's addresses, of one family or both. */

@@ -26,9 +26,12 @@ export function readBridgeOptions({ id, options }: Pick<NetworkRecord, "id" | "o
       case "bridge.enable_ip_masquerade":
         settings.masquerade = flag(name, value);
         break;
+      case "bridge.inhibit_ipv4":
+        settings.withoutIpv4 = flag(name, value);
+        break;
       case "bridge.host_binding_ipv4":
         if (!isIPv4(value)) throw invalid(name, value, "it is no IPv4 address");
-        settings.bindingAddress = value;
+        if (value !== "0.0.0.0") settings.bindingAddress = value;
         break;
       case "driver.mtu": {
         const mtu = Number(value);

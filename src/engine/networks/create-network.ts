@@ -23,7 +23,7 @@ import { privatePool } from "./subnets.ts";
  */
 export async function createNetwork(parts: NetworkParts, request: NetworkCreate): Promise<NetworkRecord> {
   const { database, log } = parts;
-  const checked = checkRequest(parts, request);
+  const checked = await withFoundBridge(parts, checkRequest(parts, request));
   const network: NetworkRecord = { ...checked, pools: await choosePools(parts, checked, request) };
   const driver = driverOf(parts, network);
   driver.validate(network);
@@ -65,7 +65,7 @@ function checkRequest({ database, drivers }: NetworkParts, request: NetworkCreat
   const options = Object.fromEntries(request.Options);
   const enableIpv6 = request.EnableIPv6 ?? ["1", "true"].includes(options["com.docker.network.enable_ipv6"] ?? "");
   const enableIpv4 = request.EnableIPv4 ?? !["0", "false"].includes(options["com.docker.network.enable_ipv4"] ?? "");
-  if (!enableIpv4) throw new EngineError("invalid", `network ${name}: networks without IPv4 are not there yet: leave --ipv4 as it is`);
+  if (!enableIpv4 && !enableIpv6) throw new EngineError("invalid", `network ${name}: IPv4 or IPv6 must be enabled`);
   checkPools(ipam.Config, enableIpv6);
   const network: NetworkRecord = {
     ...emptyNetwork(),
@@ -88,6 +88,13 @@ function checkRequest({ database, drivers }: NetworkParts, request: NetworkCreat
     );
   }
   return { ...network, bridge };
+}
+
+/** A bridge that was there before is somebody else's: removing the network must not remove it. */
+async function withFoundBridge({ kernel }: NetworkParts, network: NetworkRecord): Promise<NetworkRecord> {
+  const { bridge } = network;
+  if (bridge === undefined || (await kernel.call("findBridge", bridge.name)) === undefined) return network;
+  return { ...network, bridge: { ...bridge, isForeign: true } };
 }
 
 async function choosePools(

@@ -93,7 +93,8 @@ export function networkElements(network: NetworkRecord): FirewallElement[] {
     ...(internal ? [{ set: "internal", key: `"${bridge.name}"` }] : []),
     ...pools.flatMap(({ family, subnet }) => [
       { set: `nets${family}`, key: `"${bridge.name}" . ${subnet}` },
-      { set: `subnets${family}`, key: subnet },
+      // Containers that leave with their own addresses are answered there; others' connections the forward chain drops.
+      ...(bridge.masquerade || internal ? [{ set: `subnets${family}`, key: subnet }] : []),
       ...(bridge.masquerade && !internal ? [{ set: `masq${family}`, key: subnet }] : []),
     ]),
   ];

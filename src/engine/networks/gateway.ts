@@ -1,28 +1,29 @@
 import { failpoint } from "../../base/failpoint.ts";
+import type { DefaultRoute } from "../../kernel/net/bridge.ts";
 import { endpointsOfContainer, updateEndpoint, type EndpointRecord } from "./endpoint-records.ts";
 import { allNetworks, type NetworkRecord } from "./network-records.ts";
 import type { PortRequest } from "./networks.ts";
 import { driverOf, namespaceFile, type NetworkParts } from "./parts.ts";
 
 interface Candidate {
-  network: Pick<NetworkRecord, "name" | "internal" | "driver">;
+  network: Pick<NetworkRecord, "name" | "internal" | "driver" | "pools">;
   request: { gatewayPriority: number };
 }
 
 /**
- * Of a container's networks the one that its default route goes by and that its ports are published on: the highest priority, then one
- * that leads outside, then the first by name (moby libnetwork, Endpoint.Less).
+ * A container's networks in the order in which they are asked for its default routes and for its ports: the highest priority, then those
+ * that lead outside, then those of both families, then by name (moby libnetwork, Endpoint.Less and selectGatewayEndpoint).
  */
-export function chooseGateway<T extends Candidate>(candidates: readonly T[]): T | undefined {
-  const [best] = candidates
+export function rankNetworks<T extends Candidate>(candidates: readonly T[]): T[] {
+  return candidates
     .filter(({ network }) => network.driver === "bridge")
     .toSorted(
       (a, b) =>
         b.request.gatewayPriority - a.request.gatewayPriority ||
         Number(a.network.internal) - Number(b.network.internal) ||
+        b.network.pools.length - a.network.pools.length ||
         (a.network.name < b.network.name ? -1 : 1),
     );
-  return best;
 }
 
 /**
@@ -36,9 +37,10 @@ export async function settleGateway(parts: NetworkParts, containerId: string, po
     const network = networks.get(endpoint.networkId);
     return network === undefined ? [] : [{ network, endpoint, request: endpoint }];
   });
-  const best = chooseGateway(candidates);
+  const ranked = rankNetworks(candidates);
+  const [best] = ranked;
   const before = candidates.filter(({ endpoint }) => endpoint.isGateway);
-  if (best === undefined ? before.length === 0 : before.length === 1 && before[0] === best) return;
+  if (best === undefined && before.length === 0) return;
 
   const published = before.flatMap(({ endpoint }) => endpoint.ports).map(requestOf);
   for (const { network, endpoint } of before) {
@@ -47,21 +49,23 @@ export async function settleGateway(parts: NetworkParts, containerId: string, po
     updateEndpoint(database, { ...endpoint, isGateway: false, ports: [] });
   }
   failpoint("network.settle.withdrawn");
-  await kernel.call("setDefaultRoutes", namespaceFile(parts, containerId), best === undefined ? [] : defaultRoutes(best));
+  await kernel.call("setDefaultRoutes", namespaceFile(parts, containerId), defaultRoutes(ranked));
   failpoint("network.settle.routes");
-  if (best === undefined || best.endpoint.isGateway) return;
+  if (best === undefined || (best.endpoint.isGateway && best.endpoint.ports.length > 0)) return;
   const gateway = { ...best.endpoint, isGateway: true };
   updateEndpoint(database, gateway);
   const joined = await driverOf(parts, best.network).publish(best.network, gateway, published.length > 0 ? published : ports);
   updateEndpoint(database, joined);
 }
 
-function defaultRoutes({ network, endpoint }: { network: NetworkRecord; endpoint: EndpointRecord }): { link: string; gateway: string }[] {
-  if (network.internal) return [];
-  const { containerLink: link } = endpoint;
+/** Of each family by the first network that leads outside and has it. */
+export function defaultRoutes(ranked: readonly { network: Pick<NetworkRecord, "internal">; endpoint: EndpointRecord }[]): DefaultRoute[] {
+  const outward = ranked.filter(({ network }) => !network.internal).map(({ endpoint }) => endpoint);
+  const ipv4 = outward.find(({ ipv4Address }) => ipv4Address !== "");
+  const ipv6 = outward.find(({ ipv6Address }) => ipv6Address !== "");
   return [
-    ...(endpoint.ipv4Address === "" ? [] : [{ link, gateway: endpoint.gateway }]),
-    ...(endpoint.ipv6Address === "" ? [] : [{ link, gateway: endpoint.ipv6Gateway }]),
+    ...(ipv4 === undefined ? [] : [{ link: ipv4.containerLink, gateway: ipv4.gateway }]),
+    ...(ipv6 === undefined ? [] : [{ link: ipv6.containerLink, gateway: ipv6.ipv6Gateway }]),
   ];
 }
 

@@ -12,7 +12,7 @@ import {
   type EndpointRecord,
   type Lease,
 } from "./endpoint-records.ts";
-import { chooseGateway, settleGateway } from "./gateway.ts";
+import { defaultRoutes, rankNetworks, settleGateway } from "./gateway.ts";
 import { detachEndpoint, leaveNetworks } from "./leave.ts";
 import { requirePrefix } from "./leases.ts";
 import { macOf } from "./mac-addresses.ts";
@@ -38,11 +38,11 @@ export async function joinNetworks(
   if (endpointsOfContainer(database, member.containerId).length > 0) await leaveNetworks(parts, member.containerId);
 
   await using undo = new Undo((message) => log.warn(message));
-  const gateway = chooseGateway(planned);
+  const [gateway] = rankNetworks(planned);
   const leased = planned.map(({ network, request }, index) => {
     const endpoint = lease(parts, member, network, request, `eth${index}`, network === gateway?.network);
     undo.defer("releasing the address", () => releaseEndpoint(database, endpoint));
-    return { network, endpoint };
+    return { network, request, endpoint };
   });
   failpoint("network.join.lease");
 
@@ -58,6 +58,8 @@ export async function joinNetworks(
     undo.defer("withdrawing its names", () => parts.dns.remove(endpoint.endpointId));
     publishNames(parts, endpoint);
   }
+  // With one network its link has them already.
+  if (leased.length > 1) await kernel.call("setDefaultRoutes", file, defaultRoutes(rankNetworks(leased)));
   const joined: EndpointRecord[] = [];
   for (const { network, endpoint } of leased)
     joined.push(endpoint.isGateway ? await publishPorts(parts, undo, network, endpoint, ports) : endpoint);
@@ -157,7 +159,7 @@ function newEndpoint(
     // Not from the container's id: the link of its last run lives on for a moment when it is restarted.
     hostLink: hasLink ? `${LINK_PREFIX}${endpointId.slice(0, 10)}` : "",
     containerLink: hasLink ? containerLink : "",
-    macAddress: hasLink ? (request.macAddress ?? macOf(ipv4Address ?? "")) : "",
+    macAddress: hasLink ? (request.macAddress ?? macOf(ipv4Address ?? ipv6Address ?? "")) : "",
     ipv4Address: ipv4Address ?? "",
     ipv4PrefixLength: ipv4Pool === undefined ? 0 : requirePrefix(ipv4Pool.subnet).length,
     gateway: ipv4Pool?.gateway ?? "",

@@ -51,8 +51,12 @@ export interface BridgeSettings {
   icc: boolean;
   /** Containers leave the host with its address. */
   masquerade: boolean;
-  /** Where ports are published that name no address; empty: everywhere. */
+  /** Where ports are published that name no address; absent: everywhere. */
   bindingAddress?: string | undefined;
+  /** The IPv4 gateway is somebody else on the bridge. */
+  withoutIpv4?: boolean | undefined;
+  /** It was there before the network and stays after it. */
+  isForeign?: boolean | undefined;
 }
 
 /** The networks that are always there, in the order they were made. */

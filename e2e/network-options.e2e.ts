@@ -1,0 +1,159 @@
+import path from "node:path";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+
+import { openTestNetworks, type TestContainer, type TestNetworks } from "./network/networks.ts";
+import { openHost, sh, type TestHost } from "./network/host.ts";
+import { openTopology, type Topology } from "./network/topology.ts";
+
+/** What the options of a network make of it, in the kernel and with real packets. */
+
+let topology: Topology;
+let daemon: TestNetworks;
+let joined: TestContainer[] = [];
+let servers: TestHost[] = [];
+
+beforeAll(async () => {
+  topology = await openTopology();
+  daemon = await openTestNetworks(path.join(topology.folder, "daemon"));
+  for (const address of ["0.0.0.0", "::"]) await topology.outside.serve("tcp", address, 80, "outside");
+});
+
+afterEach(async () => {
+  for (const host of servers) await host.close();
+  for (const { id } of joined) await daemon.networks.leave(id);
+  [servers, joined] = [[], []];
+  await daemon.networks.prune(new Map());
+  expect(await daemon.differences()).toEqual([]);
+});
+
+afterAll(async () => {
+  await daemon?.close();
+  await topology?.close();
+});
+
+async function add(...args: Parameters<TestNetworks["add"]>): Promise<TestContainer & { host: TestHost }> {
+  const container = await daemon.add(...args);
+  const host = openHost(container.file);
+  joined.push(container);
+  servers.push(host);
+  return { ...container, host };
+}
+
+const bridgeOption = (name: string, value: string): Record<string, string> => ({ [`com.docker.network.bridge.${name}`]: value });
+
+describe("IPv6 without IPv4", () => {
+  test("containers reach each other and the world, and are reached at published ports, of both families", async () => {
+    await daemon.createNetwork({ Name: "six", EnableIPv4: false, EnableIPv6: true, IPAM: { Config: [{ Subnet: "fd00:6::/64" }] } });
+    const web = await add({ networks: ["six"], ports: [{ hostPort: 8080 }, { hostPort: 8053, protocol: "udp" }] });
+    const other = await add({ networks: ["six"] });
+    await web.host.serve("tcp", "::", 80, "web");
+    await web.host.serve("udp", "::", 80, "web");
+    expect(web.ports).toEqual(["0.0.0.0 8080/tcp", ":: 8080/tcp", "0.0.0.0 8053/udp", ":: 8053/udp"]);
+    expect(await other.host.ask("tcp", "fd00:6::2", 80)).toBe("web fd00:6::3");
+    expect(await web.host.ask("tcp", "fd00:2::2", 80)).toBe("outside fd00:2::1");
+    expect(await topology.outside.ask("tcp", "fd00:2::1", 8080)).toBe("web fd00:2::2");
+    expect(await topology.outside.ask("udp", "fd00:2::1", 8053)).toBe("web fd00:2::2");
+    // A proxy takes these across.
+    expect(await topology.outside.ask("tcp", "192.0.2.1", 8080)).toBe("web fd00:6::1");
+    expect(await topology.outside.ask("udp", "192.0.2.1", 8053)).toBe("web fd00:6::1");
+    expect(await web.host.sh("ip -4 addr show dev eth0")).toBe("");
+  });
+
+  test("one family at least there must be", async () => {
+    await expect(daemon.createNetwork({ Name: "none4", EnableIPv4: false })).rejects.toThrow("IPv4 or IPv6 must be enabled");
+  });
+});
+
+test("IPv4 alone leaves a container no IPv6 address, not even a link's own", async () => {
+  const { host } = await add();
+  expect(await host.sh("ip -6 addr show dev eth0")).toBe("");
+  expect(await host.sh("ip -6 addr show dev lo")).toContain("::1/128");
+});
+
+describe("on several networks", () => {
+  test("each family's default route goes by the first network that has it, by priority before all else", async () => {
+    await daemon.createNetwork({ Name: "a4", IPAM: { Config: [{ Subnet: "10.111.0.0/24" }] } });
+    await daemon.createNetwork({
+      Name: "b46",
+      EnableIPv6: true,
+      IPAM: { Config: [{ Subnet: "10.112.0.0/24" }, { Subnet: "fd00:12::/64" }] },
+    });
+    const routes = async ({ host }: { host: TestHost }): Promise<string[]> => {
+      const listed = `${await host.sh("ip route")}${await host.sh("ip -6 route")}`;
+      return listed.split("\n").flatMap((line) => /^default via (\S+ dev \S+)/.exec(line)?.[1] ?? []);
+    };
+    // One that has both families comes first.
+    expect(await routes(await add({ networks: ["a4", "b46"] }))).toEqual(["10.112.0.1 dev eth1", "fd00:12::1 dev eth1"]);
+    const chosen = await add({ networks: ["a4", "b46"], priorities: { a4: 1 } });
+    expect(await routes(chosen)).toEqual(["10.111.0.1 dev eth0", "fd00:12::1 dev eth1"]);
+    await daemon.networks.disconnect(chosen.id, await idOf("a4"), []);
+    expect(await routes(chosen)).toEqual(["10.112.0.1 dev eth1", "fd00:12::1 dev eth1"]);
+  });
+});
+
+describe("the bridge", () => {
+  test("that was there before is used, and stays when the network goes", async () => {
+    await sh("ip link add ttbr type bridge");
+    await sh("ip addr add 10.113.0.1/24 dev ttbr");
+    const body = { Options: bridgeOption("name", "ttbr") };
+    await expect(daemon.createNetwork({ ...body, Name: "wrong", IPAM: { Config: [{ Subnet: "10.114.0.0/24" }] } })).rejects.toThrow(
+      "it exists with 10.113.0.1/24",
+    );
+    await daemon.createNetwork({ ...body, Name: "right", IPAM: { Config: [{ Subnet: "10.113.0.0/24" }] } });
+    const { host } = await add({ networks: ["right"] });
+    expect(await host.ask("tcp", "192.0.2.2", 80)).toBe("outside 192.0.2.1");
+    for (const { id } of joined.splice(0)) await daemon.networks.leave(id);
+    await daemon.networks.remove("right");
+    expect(await sh("ip -br addr show dev ttbr")).toContain("10.113.0.1/24");
+    await sh("ip link delete ttbr");
+  });
+
+  test("may not be a link of another kind", async () => {
+    await expect(daemon.createNetwork({ Name: "x", Options: bridgeOption("name", "up0") })).rejects.toThrow(
+      "a network link of another kind",
+    );
+  });
+
+  test("has no IPv4 address where somebody else is the gateway", async () => {
+    const options = { ...bridgeOption("inhibit_ipv4", "true"), ...bridgeOption("name", "ttinhibit") };
+    await daemon.createNetwork({ Name: "other", Options: options, IPAM: { Config: [{ Subnet: "10.115.0.0/24" }] } });
+    expect(await sh("ip -br addr show dev ttinhibit")).not.toContain("10.115");
+    expect(await (await add({ networks: ["other"] })).host.sh("ip route")).toContain("default via 10.115.0.1");
+  });
+
+  test("and its containers' links have the MTU that was asked for", async () => {
+    const options = { "com.docker.network.driver.mtu": "1400", ...bridgeOption("name", "ttmtu") };
+    await daemon.createNetwork({ Name: "small", EnableIPv6: true, Options: options });
+    const { host } = await add({ networks: ["small"] });
+    for (const listed of [await sh("ip link show dev ttmtu"), await host.sh("ip link show dev eth0")]) expect(listed).toContain("mtu 1400");
+  });
+
+  test("has one subnet of a family", async () => {
+    const body = { Name: "x", IPAM: { Config: [{ Subnet: "10.116.0.0/24" }, { Subnet: "10.117.0.0/24" }] } };
+    await expect(daemon.createNetwork(body)).rejects.toThrow("bridge driver doesn't support multiple subnets");
+  });
+});
+
+test("without masquerade the world sees a container's own address, and still does not reach it", async () => {
+  const IPAM = { Config: [{ Subnet: "10.118.0.0/24" }, { Subnet: "fd00:18::/64" }] };
+  await daemon.createNetwork({ Name: "plain", EnableIPv6: true, IPAM, Options: bridgeOption("enable_ip_masquerade", "false") });
+  const { host } = await add({ networks: ["plain"] });
+  expect(await host.ask("tcp", "192.0.2.2", 80)).toBe("outside 10.118.0.2");
+  expect(await host.ask("tcp", "fd00:2::2", 80)).toBe("outside fd00:18::2");
+  for (const address of ["0.0.0.0", "::"]) await host.serve("tcp", address, 80, "web");
+  expect(await topology.outside.ask("tcp", "10.118.0.2", 80)).toBe("TIMEOUT");
+  expect(await topology.outside.ask("tcp", "fd00:18::2", 80)).toBe("TIMEOUT");
+});
+
+test("ports that name no address are published where the network says", async () => {
+  await daemon.createNetwork({ Name: "local", Options: bridgeOption("host_binding_ipv4", "127.0.0.1") });
+  const { host, ports } = await add({ networks: ["local"], ports: [{ hostPort: 8080 }, { hostPort: 8081, hostAddress: "192.0.2.1" }] });
+  await host.serve("tcp", "0.0.0.0", 80, "web");
+  expect(ports).toEqual(["127.0.0.1 8080/tcp", "192.0.2.1 8081/tcp"]);
+  expect(await topology.host.ask("tcp", "127.0.0.1", 8080)).toMatch(/^web /);
+  expect(await topology.outside.ask("tcp", "192.0.2.1", 8080)).not.toMatch(/^web /);
+});
+
+async function idOf(network: string): Promise<string> {
+  return daemon.networks.idOf(network) ?? "";
+}
