@@ -12,6 +12,7 @@ import { openEvents } from "../engine/events/events.ts";
 import { openImages } from "../engine/images/open-images.ts";
 import { openNetworks } from "../engine/networks/open-networks.ts";
 import { openSystem } from "../engine/system/open-system.ts";
+import { openVolumes } from "../engine/volumes/open-volumes.ts";
 import { openHttp } from "../http/server.ts";
 import { openKeeper } from "../keeper/client.ts";
 import { ensureCrunCanRun, readCgroupLayout } from "../kernel/cgroup-layout.ts";
@@ -105,6 +106,18 @@ async function openDaemon(config: DaemonConfig, log: Log): Promise<AsyncDisposab
       bridge: { name: config.bridge.name, address: config.bridge.bip, mtu: config.bridge.mtu },
     }),
   );
+  const volumes = openVolumes({
+    database,
+    roots,
+    log,
+    events,
+    children,
+    usersOf: (name) =>
+      set
+        .all()
+        .filter(({ mounts }) => mounts.some((mount) => mount.type === "volume" && mount.name === name))
+        .map((container) => ({ id: container.id, running: container.state.status === "running" })),
+  });
   const keeper = opened.use(
     await openKeeper({
       log,
@@ -124,6 +137,7 @@ async function openDaemon(config: DaemonConfig, log: Log): Promise<AsyncDisposab
     layers,
     images,
     networks,
+    volumes,
     events,
   });
   const builds = opened.use(
@@ -153,13 +167,14 @@ async function openDaemon(config: DaemonConfig, log: Log): Promise<AsyncDisposab
     images,
     events,
     networks,
+    volumes,
     keeper,
     layers,
   });
   opened.use(
     await openHttp({
       hosts: config.listenOn.map(formatListenAddress),
-      engine: { containers, images, builds, networks, events, system },
+      engine: { containers, images, builds, networks, volumes, events, system },
       log,
       version: SERVER_VERSION,
       ...(config.socketGroup === undefined ? {} : { socketGroup: config.socketGroup }),

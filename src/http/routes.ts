@@ -3,6 +3,7 @@ import type { Containers } from "../engine/containers/containers.ts";
 import type { Events } from "../engine/events/events.ts";
 import type { Images } from "../engine/images/images.ts";
 import type { Networks } from "../engine/networks/networks.ts";
+import type { Volumes } from "../engine/volumes/volumes.ts";
 import type { System } from "../engine/system/system.ts";
 import type { Route } from "./call.ts";
 import { buildRoutes } from "./routes/build.ts";
@@ -23,6 +24,7 @@ export interface Engine {
   images: Images;
   builds: Builds;
   networks: Networks;
+  volumes: Volumes;
   events: Events;
   system: System;
 }
@@ -38,7 +40,7 @@ export function makeRoutes(engine: Engine): Route[] {
     ...imageRoutes(engine.images),
     ...buildRoutes(engine.builds),
     ...networkRoutes(engine.networks, engine.containers),
-    ...volumeRoutes(),
+    ...volumeRoutes(engine.volumes),
     ...pluginRoutes(),
     ...swarmRoutes(),
   ];

@@ -50,6 +50,28 @@ const AT_FDCWD = -100;
 const MS_RDONLY = 1;
 const MS_REMOUNT = 32;
 const MS_BIND = 4096;
+const MS_REC = 16384;
+
+/** The words of mount(8) that are flags of mount(2). */
+const MOUNT_FLAGS = new Map<string, { bits: number; clears?: boolean }>([
+  ["ro", { bits: MS_RDONLY }],
+  ["rw", { bits: MS_RDONLY, clears: true }],
+  ["nosuid", { bits: 2 }],
+  ["suid", { bits: 2, clears: true }],
+  ["nodev", { bits: 4 }],
+  ["dev", { bits: 4, clears: true }],
+  ["noexec", { bits: 8 }],
+  ["exec", { bits: 8, clears: true }],
+  ["sync", { bits: 16 }],
+  ["dirsync", { bits: 128 }],
+  ["noatime", { bits: 1024 }],
+  ["nodiratime", { bits: 2048 }],
+  ["relatime", { bits: 1 << 21 }],
+  ["strictatime", { bits: 1 << 24 }],
+  ["bind", { bits: MS_BIND }],
+  ["rbind", { bits: MS_BIND | MS_REC }],
+  ["defaults", { bits: 0 }],
+]);
 const MNT_DETACH = 2;
 const UMOUNT_NOFOLLOW = 8;
 const O_PATH = 0o10000000;
@@ -155,6 +177,24 @@ export async function bindMount(source: string, target: string, { readOnly = fal
   await checkedAsync("mount", mount2, [source, target, null, MS_BIND, null], what);
   // Only a second call makes a bind mount read-only.
   if (readOnly) await checkedAsync("mount", mount2, [null, target, null, MS_BIND | MS_REMOUNT | MS_RDONLY, null], what);
+}
+
+/** Mounts a file system as mount(8) would: words of `options` that the kernel knows as flags become flags, the rest is the file system's. */
+export async function mountFileSystem(mount: { type: string; source: string; target: string; options: string }): Promise<void> {
+  let flags = 0;
+  const data: string[] = [];
+  for (const word of mount.options.split(",").filter((each) => each !== "")) {
+    const flag = MOUNT_FLAGS.get(word);
+    if (flag === undefined) data.push(word);
+    else flags = flag.clears ? flags & ~flag.bits : flags | flag.bits;
+  }
+  const isBind = (flags & MS_BIND) !== 0;
+  const what = `${mount.source} at ${mount.target}`;
+  const type = isBind || mount.type === "none" ? null : mount.type;
+  await checkedAsync("mount", mount2, [mount.source, mount.target, type, flags, data.length === 0 ? null : data.join(",")], what);
+  // What a bind mount may not do has to be said by a second call.
+  if (isBind && (flags & ~(MS_BIND | MS_REC)) !== 0)
+    await checkedAsync("mount", mount2, [null, mount.target, null, MS_REMOUNT | (flags & ~MS_REC), null], what);
 }
 
 /** Bind mounts of folders below `folder`. */

@@ -46,6 +46,7 @@ export const paths = {
   containerExit: (roots: Roots, id: string): string => path.join(roots.data, "containers", id, "exit.json"),
   scratch: (roots: Roots): string => path.join(roots.data, "scratch"),
   volumes: (roots: Roots): string => path.join(roots.data, "volumes"),
+  volume: (roots: Roots, name: string): string => path.join(roots.data, "volumes", name),
   builds: (roots: Roots): string => path.join(roots.data, "builds"),
   build: (roots: Roots, id: string): string => path.join(roots.data, "builds", id),
   cacheMounts: (roots: Roots): string => path.join(roots.data, "cache-mounts"),

@@ -95,4 +95,10 @@ export const MIGRATIONS: readonly string[] = [
   ALTER TABLE endpoints ADD COLUMN address6 TEXT;      -- leased, like address
   CREATE UNIQUE INDEX endpoints_by_address6 ON endpoints(network, address6);
   `,
+  `
+  CREATE TABLE volumes (
+    name   TEXT PRIMARY KEY,
+    record TEXT NOT NULL                  -- engine/volumes/volume-records.ts
+  ) STRICT;
+  `,
 ];

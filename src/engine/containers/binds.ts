@@ -3,7 +3,7 @@ import path from "node:path";
 
 import type { HostConfig, MountRequest } from "../../api/container-config.ts";
 import { codeOf, EngineError, messageOf } from "../../base/errors.ts";
-import { checkVolumeName } from "./volume-names.ts";
+import { checkVolumeName } from "../volumes/volume-names.ts";
 import type { MountPoint } from "./container.ts";
 import { mergeTmpfsOptions, tmpfsOptionsOfMount } from "./tmpfs-options.ts";
 
@@ -34,7 +34,7 @@ const PROC_FILES = new Set(
 );
 
 /** All mount points a container asks for; refused in Docker's words. Later kinds replace earlier ones at the same destination. */
-export async function resolveMounts(config: HostConfig, sources: MountSources): Promise<MountPoint[]> {
+export async function resolveMounts(config: HostConfig, volumes: Iterable<string>, sources: MountSources): Promise<MountPoint[]> {
   const byDestination = new Map<string, MountPoint>();
   for (const spec of config.VolumesFrom ?? []) {
     for (const mount of inheritMounts(spec, sources)) byDestination.set(mount.destination, mount);
@@ -53,6 +53,13 @@ export async function resolveMounts(config: HostConfig, sources: MountSources): 
   };
   for (const spec of config.Binds ?? []) claim(withOwnPropagation(parseBind(spec, config.VolumeDriver), sources.dataRoot));
   for (const request of config.Mounts ?? []) claim(withOwnPropagation(await parseMount(request), sources.dataRoot));
+  // Of the image and of `-v /destination`: only where nothing else is.
+  for (const spec of volumes) {
+    const destination = path.posix.resolve("/", spec);
+    checkDestination(destination);
+    if (taken.has(destination) || byDestination.has(destination)) continue;
+    byDestination.set(destination, { ...volume("", config.VolumeDriver), destination, readOnly: false, mode: "", isAnonymous: true });
+  }
   return [...byDestination.values()];
 }
 
@@ -72,7 +79,8 @@ export function parseBind(spec: string, volumeDriver = ""): MountPoint {
   }
   const words = mode.split(",");
   const propagation = words.find((word) => PROPAGATIONS.has(word));
-  const common = { destination: path.posix.resolve(destination), mode, readOnly: words.includes("ro") };
+  const noCopy = words.includes("nocopy") ? { noCopy: true } : {};
+  const common = { destination: path.posix.resolve(destination), mode, readOnly: words.includes("ro"), ...noCopy };
   if (source.startsWith("/")) {
     return { ...common, type: "bind", name: "", source: path.posix.resolve(source), driver: "", propagation: propagation ?? "rprivate" };
   }
@@ -81,7 +89,12 @@ export function parseBind(spec: string, volumeDriver = ""): MountPoint {
       `invalid volume specification: '${spec}': invalid mount config for type "volume": field BindOptions must not be specified`,
     );
   }
-  return { ...volume(source, volumeDriver), ...common, mode: mode === "" && volumeDriver === "" ? "z" : mode };
+  return {
+    ...volume(source, volumeDriver),
+    ...common,
+    mode: mode === "" && volumeDriver === "" ? "z" : mode,
+    ...(source === "" ? { isAnonymous: true } : {}),
+  };
 }
 
 async function parseMount(request: MountRequest): Promise<MountPoint> {
@@ -120,14 +133,27 @@ async function parseMountRequest(request: MountRequest): Promise<MountPoint> {
       if (subpath !== "" && !isLocal(subpath)) throw new Error("subpath must be a relative path within the volume");
       if (ReadOnly && Source === "") throw new Error("must not set ReadOnly mode when using anonymous volumes");
       const driver = VolumeOptions?.DriverConfig?.Name ?? "";
-      return { ...volume(Source, driver), destination, readOnly: ReadOnly, mode: driver === "" ? "z" : "" };
+      return {
+        ...volume(Source, driver),
+        destination,
+        readOnly: ReadOnly,
+        mode: driver === "" ? "z" : "",
+        ...(Source === "" ? { isAnonymous: true } : {}),
+        ...(subpath === "" ? {} : { subpath }),
+        ...(VolumeOptions?.NoCopy === true ? { noCopy: true } : {}),
+      };
     }
     case "tmpfs":
       forbid({ BindOptions, ImageOptions, VolumeOptions, Source });
       mergeTmpfsOptions(tmpfsOptionsOfMount(request));
       return { ...empty, type: "tmpfs" };
-    case "image":
-      throw new Error("image mounts are not there yet");
+    case "image": {
+      forbid({ BindOptions, VolumeOptions, TmpfsOptions });
+      if (Source === "") throw new Error("field Source must not be empty");
+      const subpath = ImageOptions?.Subpath ?? "";
+      if (subpath !== "" && !isLocal(subpath)) throw new Error("subpath must be a relative path within the image");
+      return { ...empty, type: "image", source: Source, readOnly: true, ...(subpath === "" ? {} : { subpath }) };
+    }
     default:
       throw new Error("mount type unknown");
   }
@@ -143,7 +169,10 @@ function inheritMounts(spec: string, sources: MountSources): MountPoint[] {
   const [container = "", mode = ""] = spec.split(/:(.*)/s);
   const words = mode.split(",");
   if (!isMode(mode) || words.some((word) => PROPAGATIONS.has(word) || word === "nocopy")) throw invalid(`invalid mode: ${mode}`);
-  return sources.mountsOf(container).map((mount) => ({ ...mount, readOnly: mount.readOnly || words.includes("ro") }));
+  return sources
+    .mountsOf(container)
+    .filter(({ type }) => type !== "tmpfs")
+    .map((mount) => ({ ...mount, readOnly: mount.readOnly || words.includes("ro"), noCopy: true }));
 }
 
 /** Words of which at most one of a kind may be given. */

@@ -39,6 +39,8 @@ export interface Container {
   stoppedByUser: boolean;
   /** A restart is under way: its first half, a stop, must not set off --rm. Not kept: a restart ends with its daemon. */
   beingRestarted: boolean;
+  /** Its removal takes its anonymous volumes along. */
+  removesVolumes?: boolean | undefined;
 }
 
 /** A volume or bind of a container, as resolved when it was created (inspect's `Mounts`). */
@@ -52,6 +54,12 @@ export interface MountPoint {
   mode: string;
   readOnly: boolean;
   propagation: string;
+  /** Made for the container: it goes with `rm -v`. */
+  isAnonymous?: boolean | undefined;
+  /** Of a volume or image: what of it is shown. */
+  subpath?: string | undefined;
+  /** What the image has there is not copied into the volume. */
+  noCopy?: boolean | undefined;
 }
 
 export type ContainerState =

@@ -7,6 +7,7 @@ import type { Events } from "../events/events.ts";
 import type { Images } from "../images/images.ts";
 import type { LogConfig } from "../logs/log-options.ts";
 import type { Endpoint, Networks } from "../networks/networks.ts";
+import type { Volumes } from "../volumes/volumes.ts";
 import type { ContainerSet } from "./container-set.ts";
 import type { Container } from "./container.ts";
 import type { ExecSet } from "./exec-set.ts";
@@ -27,6 +28,7 @@ export interface ContainerContext {
   layers: LayerDriver;
   images: Images;
   networks: Networks;
+  volumes: Volumes;
   events: Events;
   /** As `docker version` has it; images made here tell it. */
   serverVersion: string;

@@ -81,7 +81,7 @@ export async function checkCreate(input: CreateInput): Promise<CheckedCreate> {
   const command = commandOf(merged);
   const logs = mergeLogConfig({ type: hostConfig.LogConfig.Type, options: hostConfig.LogConfig.Config }, settings.logs);
   hostConfig.LogConfig = { Type: logs.type, Config: new Map(logs.options) };
-  const mounts = await resolveMounts(hostConfig, {
+  const mounts = await resolveMounts(hostConfig, merged.Volumes?.keys() ?? [], {
     dataRoot: input.dataRoot,
     mountsOf: (name) => {
       const other = input.containers.find(name);

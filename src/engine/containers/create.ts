@@ -11,6 +11,7 @@ import type { Container } from "./container.ts";
 import { publishContainerEvent, type ContainerContext } from "./context.ts";
 import { checkCreate } from "./create-checks.ts";
 import { resolveLinks } from "./links.ts";
+import { prepareVolumes } from "./volume-mounts.ts";
 import { checkName, randomName } from "./names.ts";
 
 /** How often a random name is tried before a number is put behind it. */
@@ -70,6 +71,8 @@ export async function create(
   undo.defer("removing its writable layer", () => context.layers.removeWritable(id));
   await context.layers.createWritable(id, container.chainId);
   failpoint("containers.create.layer");
+  using _held = await prepareVolumes(context, container, undo);
+  failpoint("containers.create.volumes");
   await context.set.add(container);
   failpoint("containers.create.saved");
   undo.keep();

@@ -17,6 +17,7 @@ import type { JoinedNamespaces } from "./oci-namespaces.ts";
 import type { OciMount } from "./oci-mounts.ts";
 import { buildSpec } from "./oci-spec.ts";
 import { removeBundle } from "./take-down.ts";
+import { mountVolumes, unmountVolumes } from "./volume-mounts.ts";
 import { resolveUser } from "./user.ts";
 
 /** Where a container's root file system comes from. */
@@ -58,9 +59,12 @@ export async function launch(
   const [, network] = await together(mount(), joinNetworks(context, container));
   failpoint("containers.start.mounted");
   const binds = await ensureBindSources(container);
+  const needsMounts = container.mounts.some(({ type }) => type === "volume" || type === "image");
+  undo.defer("unmounting its volumes", () => (needsMounts ? unmountVolumes(context, container) : undefined));
+  const mounts = needsMounts ? await mountVolumes(context, container) : container.mounts;
 
   const spec = buildSpec({
-    container,
+    container: { ...container, mounts },
     host: context.host,
     rootfsPath: rootfs,
     user: await resolveUser(rootfs, container.config.User, container.hostConfig.GroupAdd ?? []),

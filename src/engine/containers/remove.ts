@@ -8,6 +8,7 @@ import type { Container, Ended } from "./container.ts";
 import { publishContainerEvent, type ContainerContext } from "./context.ts";
 import { removeLink } from "./links.ts";
 import { killAndWait } from "./stop.ts";
+import { removeAnonymousVolumes } from "./volume-mounts.ts";
 
 /** A full disk has room for the database a moment later: what was thrown away is being deleted. */
 const PAUSES_MS = [500, 2000];
@@ -36,6 +37,7 @@ export async function remove(
     await killAndWait(context, container);
   }
   await context.set.locked(container, async () => {
+    if (options.volumes) container.removesVolumes = true;
     // Whoever came first (another remove, or --rm) has done it.
     if (context.set.find(container.id) === undefined) return;
     if (container.state.status === "running") {
@@ -71,6 +73,8 @@ export async function removeLocked(context: ContainerContext, container: Contain
       // The keeper may be compressing a log in there still.
       await rm(paths.container(context.roots, container.id), { recursive: true, force: true, maxRetries: 3 });
       failpoint("containers.remove.folder");
+      if (container.removesVolumes === true || container.hostConfig.AutoRemove) await removeAnonymousVolumes(context, container);
+      failpoint("containers.remove.volumes");
       // What could not be written down when it ended.
       if (context.networks.endpointsOf(container.id).length > 0) await context.networks.leave(container.id);
       await context.set.delete(container);

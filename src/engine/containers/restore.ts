@@ -13,6 +13,7 @@ import { handleExit } from "./exits.ts";
 import { removeLocked } from "./remove.ts";
 import { endUnrecorded } from "./start.ts";
 import { takeDown } from "./take-down.ts";
+import { unmountVolumes } from "./volume-mounts.ts";
 
 /** Exit code of a container whose end nobody saw, as Docker has it. */
 const UNKNOWN_EXIT_CODE = 255;
@@ -36,6 +37,7 @@ export async function restore(context: ContainerContext): Promise<void> {
     }
   }
   await sweep(context, kept);
+  await context.volumes.restore();
 }
 
 async function restoreContainer(
@@ -109,6 +111,7 @@ async function sweep(context: ContainerContext, kept: Map<string, KeptContainer>
   for (const id of await readdir(paths.bundles(context.roots))) {
     if (kept.has(id) || context.set.find(id) !== undefined) continue;
     await context.layers.unmountWritable(paths.rootfs(context.roots, id));
+    await unmountVolumes(context, { id, mounts: [] });
     await rm(paths.bundle(context.roots, id), { recursive: true, force: true });
   }
 }

@@ -4,6 +4,7 @@ import { codeOf, messageOf } from "../../base/errors.ts";
 import { retry } from "../../base/retry.ts";
 import { paths } from "../../store/roots.ts";
 import type { Container } from "./container.ts";
+import { unmountVolumes } from "./volume-mounts.ts";
 import type { ContainerContext } from "./context.ts";
 
 /** A step that fails may succeed a moment later; then it is left to the doctor and the next start. */
@@ -15,7 +16,7 @@ const PAUSES_MS = [50, 500];
  */
 export async function takeDown(
   context: ContainerContext,
-  container: Pick<Container, "id">,
+  container: Pick<Container, "id" | "mounts">,
   unmount: (target: string) => Promise<void> = (target) => context.layers.unmountWritable(target),
 ): Promise<void> {
   const step = (what: string, work: () => Promise<void>): Promise<void> => {
@@ -28,6 +29,8 @@ export async function takeDown(
     step("unmounting its root file system", () => unmount(paths.rootfs(context.roots, container.id))),
     step("letting go of its process", () => context.keeper.forgetContainer(container.id)),
   ]);
+  if (container.mounts.some(({ type }) => type === "volume" || type === "image"))
+    await step("unmounting its volumes", () => unmountVolumes(context, container));
   await step("removing its bundle", () => removeBundle(context, container.id));
 }
 

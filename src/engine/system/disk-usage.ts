@@ -1,4 +1,5 @@
 import { listContainers, type ListSources } from "../containers/list.ts";
+import type { Volume, Volumes } from "../volumes/volumes.ts";
 import type { Image, Images } from "../images/images.ts";
 
 /** `GET /system/df`: what images, containers, volumes and the build cache take on the disk. What was not asked for is undefined. */
@@ -7,7 +8,7 @@ export interface DiskUsage {
   images: (Image & { containerCount: number })[] | undefined;
   /** In the shape of `GET /containers/json`, with sizes. */
   containers: Record<string, unknown>[] | undefined;
-  volumes: Record<string, unknown>[] | undefined;
+  volumes: (Volume & { bytes: number; users: number })[] | undefined;
   buildCache: BuildCacheRecord[] | undefined;
 }
 
@@ -30,6 +31,7 @@ export interface BuildCacheRecord {
 
 export interface DiskUsageSources extends ListSources {
   images: Images;
+  volumes: Pick<Volumes, "usage">;
   /** Of the build engine; nothing is cached where there is none. */
   buildCache?: (() => Promise<BuildCacheRecord[]>) | undefined;
 }
@@ -44,7 +46,7 @@ export async function diskUsage(sources: DiskUsageSources, parts: ReadonlySet<Di
     containers: parts.has("container")
       ? await listContainers(sources, { all: true, limit: undefined, size: true, filters: new Map() })
       : undefined,
-    volumes: parts.has("volume") ? [] : undefined,
+    volumes: parts.has("volume") ? await sources.volumes.usage() : undefined,
     buildCache: parts.has("build-cache") ? ((await sources.buildCache?.()) ?? []) : undefined,
   };
 }

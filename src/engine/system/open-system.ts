@@ -10,7 +10,7 @@ import { readFixedFacts, systemInfo, type InfoSources } from "./info.ts";
 import { LoopLag } from "./lag.ts";
 import type { System } from "./system.ts";
 
-export interface SystemOptions extends InfoSources, Pick<DiskUsageSources, "buildCache"> {
+export interface SystemOptions extends InfoSources, Pick<DiskUsageSources, "buildCache" | "volumes"> {
   database: Database;
   networks: Networks;
   keeper: Keeper;

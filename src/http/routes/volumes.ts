@@ -1,22 +1,47 @@
+import { volumeCreate } from "../../api/volume.ts";
 import { EngineError } from "../../base/errors.ts";
-import { checkVolumeName } from "../../engine/containers/volume-names.ts";
-import { json, type Call, type Route } from "../call.ts";
-import { notYet } from "./missing.ts";
+import type { Volume, Volumes } from "../../engine/volumes/volumes.ts";
+import { json, noContent, type Route } from "../call.ts";
 
-/** Volumes: there are none yet, and lists and lookups say so. */
-export function volumeRoutes(): Route[] {
-  const create = notYet("POST", "/volumes/create", "VolumeCreate");
+export function volumeRoutes(volumes: Volumes): Route[] {
   return [
-    { method: "GET", path: "/volumes", operation: "VolumeList", handle: ({ query }) => listNone(query.filters()) },
-    { ...create, handle: (call) => checkName(call).then(() => create.handle(call)) },
-    { method: "POST", path: "/volumes/prune", operation: "VolumePrune", handle: ({ query }) => pruneNone(query.filters()) },
+    {
+      method: "GET",
+      path: "/volumes",
+      operation: "VolumeList",
+      handle: ({ query }) => json({ Volumes: volumes.list(query.filters()).map(volumeJson), Warnings: null }),
+    },
+    {
+      method: "POST",
+      path: "/volumes/create",
+      operation: "VolumeCreate",
+      async handle({ body }) {
+        const { Name: name, Driver: driver, DriverOpts: options, Labels: labels, ClusterVolumeSpec } = await body.json(volumeCreate);
+        if (ClusterVolumeSpec !== undefined)
+          throw new EngineError("unavailable", "This node is not a swarm manager: cluster volumes need one");
+        return json(volumeJson(await volumes.create({ name, driver, options, labels })), 201);
+      },
+    },
+    {
+      method: "POST",
+      path: "/volumes/prune",
+      operation: "VolumePrune",
+      async handle({ query, version }) {
+        const filters = query.filters();
+        // Until 1.42 anonymous and named ones went alike.
+        if (version < 1042) {
+          if (filters.has("all")) throw new EngineError("invalid", "invalid filter 'all'");
+          filters.set("all", ["true"]);
+        }
+        const { names, bytes } = await volumes.prune(filters);
+        return json({ VolumesDeleted: names, SpaceReclaimed: bytes });
+      },
+    },
     {
       method: "GET",
       path: "/volumes/{name:.*}",
       operation: "VolumeInspect",
-      handle({ name }) {
-        throw new EngineError("notFound", `get ${name}: no such volume`);
-      },
+      handle: ({ name }) => json(volumeJson(volumes.inspect(name))),
     },
     {
       method: "PUT",
@@ -26,29 +51,27 @@ export function volumeRoutes(): Route[] {
         throw new EngineError("unavailable", "volume update only valid for cluster volumes, but swarm is unavailable");
       },
     },
-    notYet("DELETE", "/volumes/{name:.*}", "VolumeDelete"),
+    {
+      method: "DELETE",
+      path: "/volumes/{name:.*}",
+      operation: "VolumeDelete",
+      async handle({ name, query }) {
+        await volumes.remove(name, { force: query.flag("force") });
+        return noContent;
+      },
+    },
   ];
 }
 
-async function checkName({ body }: Call): Promise<void> {
-  const parsed = await body.parsed();
-  checkVolumeName(typeof parsed === "object" && parsed !== null && "Name" in parsed ? String(parsed.Name) : "");
-}
-
-const FILTERS = new Set(["dangling", "name", "driver", "label"]);
-
-const PRUNE_FILTERS = new Set(["all", "label", "label!"]);
-
-function listNone(filters: Map<string, string[]>): ReturnType<typeof json> {
-  checkFilters(filters, FILTERS);
-  return json({ Volumes: [], Warnings: null });
-}
-
-function pruneNone(filters: Map<string, string[]>): ReturnType<typeof json> {
-  checkFilters(filters, PRUNE_FILTERS);
-  return json({ VolumesDeleted: [], SpaceReclaimed: 0 });
-}
-
-function checkFilters(filters: Map<string, string[]>, known: ReadonlySet<string>): void {
-  for (const name of filters.keys()) if (!known.has(name)) throw new EngineError("invalid", `invalid filter '${name}'`);
+/** A volume in the shape of Engine API 1.50, Volume. */
+export function volumeJson(volume: Volume): Record<string, unknown> {
+  return {
+    CreatedAt: volume.created,
+    Driver: volume.driver,
+    Labels: volume.labels,
+    Mountpoint: volume.mountpoint,
+    Name: volume.name,
+    Options: volume.options,
+    Scope: "local",
+  };
 }

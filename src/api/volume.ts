@@ -1,0 +1,10 @@
+import { mapOf, optional, string, struct } from "./decode.ts";
+
+/** `POST /volumes/create` (Engine API 1.50). */
+export const volumeCreate = struct("CreateOptions", {
+  Name: string,
+  Driver: string,
+  DriverOpts: mapOf(string),
+  Labels: mapOf(string),
+  ClusterVolumeSpec: optional(struct("ClusterVolumeSpec", {})),
+});

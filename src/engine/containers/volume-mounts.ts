@@ -1,0 +1,175 @@
+import { mkdir, readdir, rmdir } from "node:fs/promises";
+import path from "node:path";
+
+import { EngineError, messageOf } from "../../base/errors.ts";
+import { newId } from "../../base/ids.ts";
+import type { Undo } from "../../base/undo.ts";
+import { bindMount, unmount } from "../../kernel/mount.ts";
+import { close, O_DIRECTORY, O_PATH, openInRoot } from "../../kernel/openat.ts";
+import { paths } from "../../store/roots.ts";
+import { ANONYMOUS_LABEL, type FillSource } from "../volumes/volumes.ts";
+import type { Container, MountPoint } from "./container.ts";
+import type { ContainerContext } from "./context.ts";
+
+/** A container's volumes from its creation to its removal. */
+
+/**
+ * Gives each of a new container's mount points its volume, made where it is not there, and copies into it what the image has at its place.
+ * The volumes are held until `undo` has run or the container is known.
+ */
+export async function prepareVolumes(context: ContainerContext, container: Container, undo: Undo): Promise<Disposable> {
+  const held = new DisposableStack();
+  try {
+    for (const mount of container.mounts) {
+      if (mount.type === "image") checkImage(context, mount);
+      if (mount.type !== "volume") continue;
+      const isNamed = mount.name !== "";
+      const name = isNamed ? mount.name : newId();
+      held.defer(context.volumes.hold(name).release);
+      const volume = await context.volumes.create({ name, driver: mount.driver, ...askedOptions(container, mount) });
+      mount.name = volume.name;
+      mount.driver = volume.driver;
+      mount.source = volume.mountpoint;
+      if (mount.isAnonymous === true && !isNamed) {
+        undo.defer("removing its volume", async () => {
+          held.dispose();
+          await context.volumes.remove(name, { force: true });
+        });
+      }
+      if (mount.noCopy !== true && mount.subpath === undefined) await context.volumes.fill(name, imageFolder(context, container, mount));
+    }
+    return held;
+  } catch (error) {
+    held.dispose();
+    throw error;
+  }
+}
+
+function askedOptions(container: Container, mount: MountPoint): { options: Map<string, string>; labels: Map<string, string> } {
+  const request = container.hostConfig.Mounts?.find(({ Target }) => path.posix.resolve(Target) === mount.destination)?.VolumeOptions;
+  const labels = new Map(request?.Labels ?? []);
+  if (mount.isAnonymous === true) labels.set(ANONYMOUS_LABEL, "");
+  return { options: new Map(request?.DriverConfig?.Options ?? []), labels };
+}
+
+function checkImage({ images }: ContainerContext, mount: MountPoint): void {
+  images.get(mount.source);
+}
+
+/** The folder that the image has at a mount point's place, found as the container would: symlinks lead no further than its root. */
+function imageFolder(context: ContainerContext, container: Container, { destination, name }: MountPoint): FillSource {
+  return async (use) => {
+    if (container.chainId === undefined) return;
+    const target = path.join(paths.bundles(context.roots), `${container.id}-fill`);
+    await mkdir(target, { recursive: true, mode: 0o700 });
+    await context.layers.mountReadOnly(container.chainId, target);
+    try {
+      const folder = openBelow(target, destination);
+      if (folder === undefined) return;
+      try {
+        await use(`/proc/${process.pid}/fd/${folder}/.`);
+      } finally {
+        close(folder);
+      }
+    } catch (error) {
+      throw error instanceof EngineError
+        ? error
+        : new EngineError("system", `filling volume ${name}: ${messageOf(error)}`, { cause: error });
+    } finally {
+      await context.layers.unmountReadOnly(target);
+      await rmdir(target);
+    }
+  };
+}
+
+/** Undefined where there is nothing. */
+function openBelow(root: string, name: string): number | undefined {
+  const base = openInRoot(-100, root, O_PATH | O_DIRECTORY);
+  try {
+    return openInRoot(base, name.slice(1), O_PATH | O_DIRECTORY);
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? error.code : "";
+    if (code === "ENOENT") return undefined;
+    if (code === "ENOTDIR")
+      throw new EngineError("invalid", `cannot mount volume over existing file, file exists ${name}`, { cause: error });
+    throw error;
+  } finally {
+    close(base);
+  }
+}
+
+/** Where a container that runs has what cannot be named by a path alone: parts of volumes, images. */
+function pinned(context: Pick<ContainerContext, "roots">, containerId: string): string {
+  return path.join(paths.bundle(context.roots, containerId), "mounts");
+}
+
+/** Mounts what a container that starts is to see of volumes and images; gives its mount points with the sources of this run. */
+export async function mountVolumes(context: ContainerContext, container: Container): Promise<MountPoint[]> {
+  const mounted: MountPoint[] = [];
+  for (const [index, mount] of container.mounts.entries()) {
+    if (mount.type === "volume") {
+      const source = await context.volumes.mount(mount.name, container.id);
+      mounted.push({ ...mount, source: mount.subpath === undefined ? source : await pin(context, container, index, source, mount) });
+    } else if (mount.type === "image") {
+      const target = await pinFolder(context, container, index);
+      const image = context.images.get(mount.source);
+      await context.layers.mountReadOnly(image.chainId, target);
+      mounted.push({ ...mount, source: mount.subpath === undefined ? target : await pin(context, container, index, target, mount) });
+    } else mounted.push(mount);
+  }
+  return mounted;
+}
+
+/** What lies at `subpath` now, whatever a symlink there may say later. */
+async function pin(
+  context: ContainerContext,
+  container: Container,
+  index: number,
+  root: string,
+  { subpath = "", name, source }: MountPoint,
+): Promise<string> {
+  let found: number;
+  const base = openInRoot(-100, root, O_PATH | O_DIRECTORY);
+  try {
+    found = openInRoot(base, subpath, O_PATH);
+  } catch (error) {
+    throw new EngineError("invalid", `cannot access path ${subpath} of ${name || source}: ${messageOf(error)}`, { cause: error });
+  } finally {
+    close(base);
+  }
+  try {
+    const target = `${await pinFolder(context, container, index)}-part`;
+    await mkdir(target, { mode: 0o700 });
+    await bindMount(`/proc/self/fd/${found}`, target);
+    return target;
+  } finally {
+    close(found);
+  }
+}
+
+async function pinFolder(context: ContainerContext, { id }: Container, index: number): Promise<string> {
+  const folder = path.join(pinned(context, id), String(index));
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  return folder;
+}
+
+/** A container has ended; idempotent. */
+export async function unmountVolumes(context: ContainerContext, { id, mounts }: Pick<Container, "id" | "mounts">): Promise<void> {
+  const folder = pinned(context, id);
+  for (const name of (await readdir(folder).catch(() => [])).toReversed()) {
+    while (await unmount(path.join(folder, name)));
+    await rmdir(path.join(folder, name));
+  }
+  for (const { type, name } of mounts) if (type === "volume") await context.volumes.unmount(name, id);
+}
+
+/** A container goes, and its anonymous volumes with it, but those that another has taken over. */
+export async function removeAnonymousVolumes({ volumes, log }: ContainerContext, container: Container): Promise<void> {
+  for (const { type, name, isAnonymous } of container.mounts) {
+    if (type !== "volume" || isAnonymous !== true) continue;
+    await volumes.remove(name, { force: true, goingContainer: container.id }).catch((error: unknown) => {
+      if (!(error instanceof EngineError) || error.kind !== "conflict")
+        log.warn({ volume: name, error: messageOf(error) }, "removing a container's volume");
+    });
+  }
+}

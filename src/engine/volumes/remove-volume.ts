@@ -1,0 +1,28 @@
+import { EngineError, messageOf } from "../../base/errors.ts";
+import { failpoint } from "../../base/failpoint.ts";
+import { driverOf, type VolumeParts } from "./parts.ts";
+import { deleteVolume, saveVolume, type VolumeRecord } from "./volume-records.ts";
+
+/**
+ * Removes a volume that nobody names; the caller holds its lock. That it goes is written down first: from then on nobody gets it, and a
+ * start after a crash goes on with the removal.
+ */
+export async function removeVolume(parts: VolumeParts, volume: VolumeRecord, users: readonly string[]): Promise<void> {
+  const { database, events } = parts;
+  if (users.length > 0) throw new EngineError("conflict", `remove ${volume.name}: volume is in use - [${users.join(", ")}]`);
+  saveVolume(database, { ...volume, removing: true });
+  failpoint("volumes.remove.marked");
+  try {
+    await finishRemoval(parts, volume);
+  } catch (error) {
+    throw new EngineError("system", `remove ${volume.name}: ${messageOf(error)}`, { cause: error });
+  }
+  await database.durable();
+  events.publish({ type: "volume", action: "destroy", actor: { id: volume.name, attributes: { driver: volume.driver } } });
+}
+
+export async function finishRemoval(parts: VolumeParts, volume: VolumeRecord): Promise<void> {
+  await driverOf(parts, volume).remove(volume);
+  failpoint("volumes.remove.deleted");
+  deleteVolume(parts.database, volume.name);
+}
