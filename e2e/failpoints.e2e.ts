@@ -33,6 +33,7 @@ const OPERATIONS: Operation[] = [
     process: "daemon",
     perform: useNetwork,
   },
+  { what: "a volume from its creation to rm", steps: /^volumes\./, process: "daemon", perform: useVolume },
   {
     what: "import of an image and its removal",
     steps: /^(images\.(import|add)|layers\.(commit|remove))\./,
@@ -120,6 +121,17 @@ describe.each(STARTS)("$what", ({ steps, prepare }) => {
     await runContainer(daemon());
   });
 });
+
+/** A volume is filled wholly or not at all, whatever fails; and it works the second time. */
+async function useVolume(d: TestDaemon): Promise<void> {
+  await d.docker("run", "--rm", "-v", "filled:/bin", "busybox", "true");
+  await d.docker("volume", "rm", "filled");
+  if ((await d.docker("version")).code !== 0) return;
+  await d.dockerOk("run", "--rm", "-v", "filled:/bin", "busybox", "true");
+  const image = await d.dockerOk("run", "--rm", "busybox", "ls", "-l", "/bin");
+  expect(await d.dockerOk("run", "--rm", "-v", "filled:/seen", "busybox", "ls", "-l", "/seen")).toBe(image);
+  await d.dockerOk("volume", "rm", "filled");
+}
 
 /** Goes on past what fails: the step that is broken may be any of them. */
 async function useNetwork(d: TestDaemon): Promise<void> {

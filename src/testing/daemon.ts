@@ -176,6 +176,7 @@ export async function openTestDaemon(options: TestDaemonOptions = {}): Promise<T
     async expectClean() {
       await removeContainers(daemon);
       await removeNetworks(daemon);
+      await removeVolumes(daemon);
       await expectDoctorPleased(daemon);
       const found = await settle(() => findTraces({ roots, cgroupParent, bridge, netns, phase: "running" }));
       if (found.length > 0) throw new Error(`left behind while the daemon runs:\n  ${found.join("\n  ")}`);
@@ -227,6 +228,15 @@ async function waitForPing(daemon: TestDaemon, child: ChildProcess): Promise<voi
     await sleep(20);
   }
   throw new Error(`the daemon did not come up (exit code ${child.exitCode}, signal ${child.signalCode}):\n${daemon.logTail()}`);
+}
+
+async function removeVolumes(daemon: TestDaemon): Promise<void> {
+  // The API's own shape.
+  const { Volumes } = (await daemon.api("GET", "/volumes")).json() as { Volumes: { Name: string }[] };
+  for (const { Name } of Volumes) {
+    const removed = await daemon.api("DELETE", `/volumes/${Name}?force=1`);
+    if (removed.status !== 204) throw new Error(`removing volume ${Name}: ${removed.text}`);
+  }
 }
 
 async function removeNetworks(daemon: TestDaemon): Promise<void> {

@@ -24,7 +24,7 @@ const other: MountPoint = {
 };
 
 const resolve = async (asked: Record<string, unknown>): Promise<MountPoint[]> =>
-  resolveMounts(hostConfig.decode(asked, ""), { dataRoot: "/var/lib/tsubo", mountsOf: () => [other] });
+  resolveMounts(hostConfig.decode(asked, ""), [], { dataRoot: "/var/lib/tsubo", mountsOf: () => [other] });
 
 test("a bind's words", () => {
   expect(parseBind("/host/../data/:/in//side/:ro,Z,rshared")).toEqual({

@@ -172,7 +172,7 @@ function inheritMounts(spec: string, sources: MountSources): MountPoint[] {
   return sources
     .mountsOf(container)
     .filter(({ type }) => type !== "tmpfs")
-    .map((mount) => ({ ...mount, readOnly: mount.readOnly || words.includes("ro"), noCopy: true }));
+    .map((mount) => ({ ...mount, mode: "", readOnly: mount.readOnly || words.includes("ro"), noCopy: true }));
 }
 
 /** Words of which at most one of a kind may be given. */

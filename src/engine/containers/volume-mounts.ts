@@ -1,3 +1,4 @@
+import { openSync } from "node:fs";
 import { mkdir, readdir, rmdir } from "node:fs/promises";
 import path from "node:path";
 
@@ -41,6 +42,8 @@ export async function prepareVolumes(context: ContainerContext, container: Conta
     return held;
   } catch (error) {
     held.dispose();
+    // A plugin. Not `notFound`: clients would take it for the container's image and pull.
+    if (error instanceof EngineError && error.kind === "notFound") throw new EngineError("invalid", error.message, { cause: error });
     throw error;
   }
 }
@@ -53,7 +56,8 @@ function askedOptions(container: Container, mount: MountPoint): { options: Map<s
 }
 
 function checkImage({ images }: ContainerContext, mount: MountPoint): void {
-  images.get(mount.source);
+  // Not `notFound`, as above.
+  if (images.find(mount.source) === undefined) throw new EngineError("invalid", `No such image: ${mount.source}`);
 }
 
 /** The folder that the image has at a mount point's place, found as the container would: symlinks lead no further than its root. */
@@ -84,7 +88,7 @@ function imageFolder(context: ContainerContext, container: Container, { destinat
 
 /** Undefined where there is nothing. */
 function openBelow(root: string, name: string): number | undefined {
-  const base = openInRoot(-100, root, O_PATH | O_DIRECTORY);
+  const base = openSync(root, O_PATH | O_DIRECTORY);
   try {
     return openInRoot(base, name.slice(1), O_PATH | O_DIRECTORY);
   } catch (error) {
@@ -129,7 +133,7 @@ async function pin(
   { subpath = "", name, source }: MountPoint,
 ): Promise<string> {
   let found: number;
-  const base = openInRoot(-100, root, O_PATH | O_DIRECTORY);
+  const base = openSync(root, O_PATH | O_DIRECTORY);
   try {
     found = openInRoot(base, subpath, O_PATH);
   } catch (error) {

@@ -13,6 +13,36 @@ export async function diskProblems(inputs: DoctorInputs, findings: Findings): Pr
   await checkLayers(inputs, findings);
   await checkImages(inputs, findings);
   await checkPackedLayers(inputs, findings);
+  await checkVolumes(inputs, findings);
+}
+
+/** Every volume has its folder with the data and nothing else in it, every folder its volume. */
+async function checkVolumes({ roots, database }: DoctorInputs, findings: Findings): Promise<void> {
+  const names = database.sql
+    .prepare("SELECT name FROM volumes")
+    .all()
+    .map((row) => String(row["name"]));
+  findings.count("volumes", names.length);
+  const folders = new Set(await namesIn(paths.volumes(roots)));
+  for (const name of names) {
+    folders.delete(name);
+    const inside = await namesIn(paths.volume(roots, name));
+    if (inside.length === 1 && inside[0] === "_data") continue;
+    findings.report({
+      kind: "record",
+      what: `volume ${name}`,
+      detail: `its folder ${paths.volume(roots, name)} holds ${inside.length === 0 ? "nothing" : inside.join(", ")}, not _data alone`,
+      wayOut: "restart the daemon: start-up finishes what was cut short",
+    });
+  }
+  for (const folder of folders) {
+    findings.report({
+      kind: "file",
+      what: paths.volume(roots, folder),
+      detail: "no volume has it",
+      wayOut: `docker volume create ${folder} takes it over; or delete the folder`,
+    });
+  }
 }
 
 async function checkContainerFolders(inputs: DoctorInputs, findings: Findings): Promise<void> {
