@@ -1,5 +1,5 @@
-import type { NamedEndpoint } from "./dns/names.ts";
-import { foldName } from "./dns/names.ts";
+import { NAME_SERVER } from "../../kernel/net/name-sockets.ts";
+import { foldName, type NamedEndpoint } from "./dns/names.ts";
 import type { DnsView } from "./dns/resolver.ts";
 import { endpointsOfContainer, type EndpointRecord } from "./endpoint-records.ts";
 import { allNetworks, isPredefined } from "./network-records.ts";
@@ -29,7 +29,9 @@ function viewOf({ database }: NetworkParts, endpoints: readonly EndpointRecord[]
       .filter(({ networkName }) => !isPredefined({ name: networkName }))
       .map(({ networkId, networkName, links }) => ({ id: networkId, name: networkName, links: Object.fromEntries(links.map(parseLink)) })),
     forwards: networks.some(({ internal, driver }) => !internal && driver !== "null"),
-    ...settings,
+    keepsSingleLabels: settings.keepsSingleLabels,
+    // One that named its own server as the one to ask would ask itself for ever.
+    upstreams: settings.upstreams.filter(({ address, fromHost }) => fromHost || address !== NAME_SERVER),
   };
 }
 

@@ -1,11 +1,12 @@
-import { closeSync } from "node:fs";
 import { createSocket } from "node:dgram";
+import { setMaxListeners } from "node:events";
+import { closeSync } from "node:fs";
 import { createServer, type Socket } from "node:net";
 
 import { inNamespace, openNamespace } from "../../../kernel/net/netns.ts";
 import { forward } from "./forward.ts";
 import { framed, readFrames } from "./framing.ts";
-import { encodeEmpty, encodeRecords, LARGEST_MESSAGE, parseQuery, RESPONSE_CODES, type DnsQuery } from "./message.ts";
+import { encodeEmpty, encodeRecords, LARGEST_MESSAGE, LARGEST_QUERY, parseQuery, RESPONSE_CODES, type DnsQuery } from "./message.ts";
 import type { NameTable } from "./names.ts";
 import { resolve, type DnsView } from "./resolver.ts";
 
@@ -25,8 +26,6 @@ const MAX_FORWARDED_BY_ALL = 8192;
 const MAX_CONNECTIONS = 128;
 /** A connection on which nothing is asked for so long is closed. */
 const IDLE_LIMIT_MS = 10_000;
-/** No question is near that large. */
-const LARGEST_QUERY = 4096;
 /** Answers that a client does not read are not kept for it. */
 const MAX_UNREAD_BYTES = 256 * 1024;
 
@@ -38,16 +37,26 @@ export function openContainerServer(
   initialView: DnsView,
   table: NameTable,
 ): ContainerServer {
-  const namespace = openNamespace(namespaceFile);
   const connections = new Set<Socket>();
+  const closing = new AbortController();
+  setMaxListeners(MAX_FORWARDED, closing.signal);
   let forwarded = 0;
+
+  function inContainer<T>(work: () => T): T {
+    const namespace = openNamespace(namespaceFile);
+    try {
+      return inNamespace(namespace, work);
+    } finally {
+      closeSync(namespace);
+    }
+  }
 
   async function forwardQuery({ bytes }: DnsQuery, protocol: "udp" | "tcp"): Promise<Buffer | number> {
     if (forwarded >= MAX_FORWARDED || forwardedByAll >= MAX_FORWARDED_BY_ALL) return RESPONSE_CODES.refused;
     forwarded += 1;
     forwardedByAll += 1;
     try {
-      const answer = await forward(bytes, protocol, server.view.upstreams, (work) => inNamespace(namespace, work));
+      const answer = await forward(bytes, protocol, server.view.upstreams, inContainer, closing.signal);
       return answer ?? RESPONSE_CODES.serverFailure;
     } finally {
       forwarded -= 1;
@@ -77,7 +86,7 @@ export function openContainerServer(
   const udp = createSocket("udp4");
   udp.on("message", (bytes, peer) =>
     serve(bytes, "udp", (answer) => {
-      if (!closed) udp.send(answer, peer.port, peer.address, () => undefined);
+      if (!closing.signal.aborted) udp.send(answer, peer.port, peer.address, () => undefined);
     }),
   );
   // Of a datagram that could not be sent: its client asks again.
@@ -100,18 +109,15 @@ export function openContainerServer(
   tcp.on("error", () => undefined);
   tcp.listen({ fd: sockets.tcp });
 
-  let closed = false;
   const server: ContainerServer = {
     view: initialView,
     async close() {
-      if (closed) return;
-      closed = true;
+      closing.abort();
       for (const socket of connections) socket.destroy();
       await Promise.all([
         new Promise<void>((resolve) => udp.close(() => resolve())),
         new Promise<void>((resolve) => tcp.close(() => resolve())),
       ]);
-      closeSync(namespace);
     },
   };
   return server;

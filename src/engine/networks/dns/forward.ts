@@ -29,9 +29,11 @@ export async function forward(
   protocol: "udp" | "tcp",
   upstreams: readonly Upstream[],
   inContainer: InContainer,
+  signal: AbortSignal,
 ): Promise<Buffer | undefined> {
   for (const upstream of upstreams.slice(0, MAX_UPSTREAMS)) {
-    const answer = await ask(query, protocol, upstream, inContainer).catch(() => undefined);
+    if (signal.aborted) return undefined;
+    const answer = await ask(query, protocol, upstream, inContainer, signal).catch(() => undefined);
     if (answer === undefined) continue;
     const code = codeOf(answer);
     if (code === RESPONSE_CODES.serverFailure || code === RESPONSE_CODES.refused) continue;
@@ -41,19 +43,27 @@ export async function forward(
 }
 
 /** Rejects when the server cannot be reached or says nothing. */
-async function ask(query: Buffer, protocol: "udp" | "tcp", upstream: Upstream, inContainer: InContainer): Promise<Buffer> {
+async function ask(
+  query: Buffer,
+  protocol: "udp" | "tcp",
+  upstream: Upstream,
+  inContainer: InContainer,
+  signal: AbortSignal,
+): Promise<Buffer> {
   const id = randomInt(0x10000);
   const transport = protocol === "udp" ? openDatagrams(upstream, inContainer) : openConnection(upstream, inContainer);
-  let limit: NodeJS.Timeout | undefined;
+  const answered = Promise.withResolvers<Buffer>();
+  const giveUp = (): void => answered.reject(new Error("no answer"));
+  const limit = setTimeout(giveUp, ANSWER_LIMIT_MS);
+  signal.addEventListener("abort", giveUp);
   try {
-    return await new Promise((resolve, reject) => {
-      limit = setTimeout(() => reject(new Error("no answer")), ANSWER_LIMIT_MS);
-      transport.start(withId(query, id), reject, (answer) => {
-        if (isAnswerTo(answer, query, id)) resolve(answer);
-      });
+    transport.start(withId(query, id), answered.reject, (answer) => {
+      if (isAnswerTo(answer, query, id)) answered.resolve(answer);
     });
+    return await answered.promise;
   } finally {
     clearTimeout(limit);
+    signal.removeEventListener("abort", giveUp);
     transport.close();
   }
 }
@@ -65,8 +75,9 @@ interface Transport {
 }
 
 function openDatagrams({ address, fromHost }: Upstream, inContainer: InContainer): Transport {
+  const fd = fromHost ? undefined : inContainer(() => openDatagramSocket(address));
   const socket = createSocket(isIPv6(address) ? "udp6" : "udp4");
-  if (!fromHost) socket.bind({ fd: inContainer(() => openDatagramSocket(address)) });
+  if (fd !== undefined) socket.bind({ fd });
   let resend: NodeJS.Timeout | undefined;
   return {
     start(message, fail, take) {

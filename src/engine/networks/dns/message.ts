@@ -29,6 +29,8 @@ const CHECKING_DISABLED = 0x0010;
 /** What any client takes (RFC 1035), and what a TCP message can hold. */
 const SMALLEST_DATAGRAM = 512;
 export const LARGEST_MESSAGE = 65_535;
+/** No question is near that large. */
+export const LARGEST_QUERY = 4096;
 
 /** The question; or the answer to something that is none; or nothing, where nobody waits for an answer. */
 export function parseQuery(bytes: Buffer): { query: DnsQuery } | { reply: Buffer } | undefined {
@@ -36,14 +38,15 @@ export function parseQuery(bytes: Buffer): { query: DnsQuery } | { reply: Buffer
   const flags = bytes.readUInt16BE(2);
   if ((flags & RESPONSE) !== 0) return undefined;
   if ((flags & OPCODE) !== 0) return { reply: bareReply(bytes, RESPONSE_CODES.notImplemented) };
-  const [questions, answers] = [bytes.readUInt16BE(4), bytes.readUInt16BE(6)];
-  if (questions !== 1 || answers !== 0) return { reply: bareReply(bytes, RESPONSE_CODES.formatError) };
+  const [questions, answers, authorities, additionals] = [4, 6, 8, 10].map((at) => bytes.readUInt16BE(at));
+  const isQuestion = questions === 1 && answers === 0 && Number(authorities) <= 1 && Number(additionals) <= 2;
+  if (!isQuestion || bytes.length > LARGEST_QUERY) return { reply: bareReply(bytes, RESPONSE_CODES.formatError) };
   try {
-    const { questions: asked, additionals = [] } = dnsPacket.decode(bytes);
-    const [question] = asked ?? [];
+    const decoded = dnsPacket.decode(bytes);
+    const [question] = decoded.questions ?? [];
     const questionEnd = endOfQuestion(bytes);
     if (question === undefined || questionEnd === undefined) throw new Error("no question");
-    const options = additionals.find(({ type }) => type === "OPT");
+    const options = decoded.additionals?.find(({ type }) => type === "OPT");
     const datagramSize = options !== undefined && "udpPayloadSize" in options ? options.udpPayloadSize : 0;
     const query = {
       id: bytes.readUInt16BE(0),
