@@ -32,6 +32,9 @@ interface AddOptions {
   address?: string;
   /** Of networks as gateways, by name. */
   priorities?: Record<string, number>;
+  /** Its names on each network, and its own for others. */
+  dnsNames?: string[];
+  links?: string[];
 }
 
 export interface TestContainer {
@@ -67,7 +70,7 @@ export async function openTestNetworks(folder: string, options: Partial<Networks
     roots,
     table: firewallTable(roots),
     createNetwork: (body) => networks.create(networkCreate.decode(body, "")),
-    async add({ name = "web", networks: wanted = ["bridge"], ports = [], address, priorities = {} } = {}) {
+    async add({ name = "web", networks: wanted = ["bridge"], ports = [], address, priorities = {}, dnsNames = [], links = [] } = {}) {
       const id = newId();
       const joined = await networks.join({
         containerId: id,
@@ -75,8 +78,8 @@ export async function openTestNetworks(folder: string, options: Partial<Networks
         endpoints: wanted.map((network) => ({
           network,
           ipv4Address: address,
-          dnsNames: [],
-          links: [],
+          dnsNames,
+          links,
           linkedPorts: [],
           gatewayPriority: priorities[network] ?? 0,
         })),
