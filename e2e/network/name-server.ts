@@ -42,7 +42,7 @@ export async function lookUp(namespaceFile: string, name: string, options: AskOp
   const { rcode, answers = [] } = await askDns(namespaceFile, name, options);
   if (rcode !== "NOERROR") return rcode;
   return answers
-    .map((answer) => ("data" in answer ? String(answer.data) : ""))
+    .map((answer) => ("data" in answer && typeof answer.data === "string" ? answer.data : ""))
     .toSorted()
     .join(" ");
 }

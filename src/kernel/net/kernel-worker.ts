@@ -5,7 +5,7 @@ import type { Log } from "../../base/log.ts";
 import type { Operations } from "./operations.ts";
 
 /**
- * The kernel worker thread: the one thread that enters network namespaces and speaks to the kernel about links and the firewall.
+ * The kernel worker thread: the one thread that speaks to the kernel about links and the firewall, in all network namespaces.
  *
  * Its own thread for two reasons: entering a namespace changes a thread, and while many namespaces die the kernel makes link calls wait
  * (up to 97 ms seen). A call is a message there and a message back (0.04 ms). It is not expected to die: when it does the process ends,

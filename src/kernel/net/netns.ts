@@ -5,8 +5,8 @@ import { checked, errno, libc, SystemCallError } from "../ffi.ts";
 /**
  * Network namespaces: the only place where Node enters one.
  *
- * setns changes the calling *thread*. A window is a synchronous function: the kernel worker thread goes in, runs it and comes back
- * before any other code can run on that thread. Sockets and /proc/sys/net descriptors opened inside stay inside for life. Nothing
+ * setns changes the calling *thread*. A window is a synchronous function: the kernel worker thread (or the DNS thread) goes in, runs
+ * it and comes back before any other code can run on that thread. Sockets and /proc/sys/net descriptors opened inside stay inside for life. Nothing
  * asynchronous may be started in a window: a thread of libuv's pool, if it were born then, would stay in that namespace (so the daemon
  * warms the pool before it starts this thread). A thread that cannot come back would do everything later in the wrong place: it aborts
  * the process; the keeper makes that cheap.

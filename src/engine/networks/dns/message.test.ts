@@ -41,30 +41,31 @@ describe("questions", () => {
       Buffer.from("00070100000100000000 0000c00c00010001".replace(" ", ""), "hex"),
       RESPONSE_CODES.formatError,
     ],
-    ["a label of 64 bytes", Buffer.from(`000701000001000000000000${"40"}${"61".repeat(64)}0000010001`, "hex"), RESPONSE_CODES.formatError],
+    ["a label of 64 bytes", Buffer.from(`00070100000100000000000040${"61".repeat(64)}0000010001`, "hex"), RESPONSE_CODES.formatError],
     ["larger than any", Buffer.concat([queryBytes(), Buffer.alloc(4096)]), RESPONSE_CODES.formatError],
     ["an update", Buffer.from("000728000001000000000000036162630000060001", "hex"), RESPONSE_CODES.notImplemented],
   ])("%s: refused by code, or not answered at all", (_, bytes, code) => {
     const result = parseQuery(bytes);
-    if (code === undefined) return expect(result).toBeUndefined();
-    if (result === undefined || !("reply" in result)) throw new Error("not refused");
-    expect(codeOf(result.reply)).toBe(code);
-    expect(result.reply.readUInt16BE(0)).toBe(7);
-    expect(result.reply.readUInt8(2) & 0x80).toBe(0x80);
+    const reply = result !== undefined && "reply" in result ? result.reply : undefined;
+    expect(reply === undefined ? result : codeOf(reply)).toBe(code);
+    expect(reply?.readUInt16BE(0) ?? 7).toBe(7);
+    expect((reply?.readUInt8(2) ?? 0x80) & 0x80).toBe(0x80);
   });
 
   test("any bytes are refused or read, nothing else", () => {
     let seed = 1;
     const random = (): number => (seed = (seed * 48271) % 0x7fffffff);
+    let read = 0;
     for (let round = 0; round < 5000; round += 1) {
       const bytes = queryBytes();
       for (let change = 0; change < 3; change += 1) bytes[random() % bytes.length] = random() & 0xff;
       const result = parseQuery(bytes);
-      if (result !== undefined && "query" in result) {
-        const empty = encodeEmpty(result.query, RESPONSE_CODES.serverFailure);
-        expect(dnsPacket.decode(empty).questions).toHaveLength(1);
-      }
+      if (result === undefined || !("query" in result)) continue;
+      read += 1;
+      // Throws at what it cannot read.
+      dnsPacket.decode(encodeEmpty(result.query, RESPONSE_CODES.serverFailure));
     }
+    expect(read).toBeGreaterThan(100);
   });
 });
 
