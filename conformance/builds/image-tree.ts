@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 
-import { TarReader, type ReadEntry, type TarSink } from "../../src/store/unpack/tar-reader.ts";
+import { TarReader, type ReadEntry, type TarSink } from "../../src/tar/tar-reader.ts";
 
 /** What is in an image, read from what `docker save` gives: its config, and its layers as lines of text that can be compared. */
 export interface SavedImage {

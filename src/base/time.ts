@@ -52,3 +52,9 @@ const NS_PER_SECOND = 1_000_000_000n;
 function fractionNs(digits = ""): bigint {
   return BigInt(digits.slice(0, 9).padEnd(9, "0"));
 }
+
+/** A moment as the kernel takes it. Nanoseconds are 0–999,999,999, also before 1970. */
+export interface FileTime {
+  seconds: number;
+  nanoseconds: number;
+}

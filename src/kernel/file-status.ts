@@ -1,5 +1,6 @@
+import type { FileTime } from "../base/time.ts";
 import { checked, errno, libc, SystemCallError } from "./ffi.ts";
-import { bytesOf, type FileTime } from "./openat.ts";
+import { bytesOf } from "./openat.ts";
 
 /** What statx(2) says of a name below a folder's descriptor, itself and not what it leads to. Thrice as fast as by a name below /proc. */
 export interface FileStatus {

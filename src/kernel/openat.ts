@@ -1,3 +1,4 @@
+import type { FileTime } from "../base/time.ts";
 import { constants } from "node:fs";
 
 import { checked, libc } from "./ffi.ts";
@@ -100,12 +101,6 @@ export function changeOwnerAt(directory: number, name: string, user: number, gro
 /** Only for a name that is known not to be a symlink: the kernel's fchmodat follows. */
 export function changeModeAt(directory: number, name: string, mode: number): void {
   checked("fchmodat", nativeFchmodat(directory, bytesOf(name), mode, 0), name);
-}
-
-/** A moment as the kernel takes it. Nanoseconds are 0–999,999,999, also before 1970. */
-export interface FileTime {
-  seconds: number;
-  nanoseconds: number;
 }
 
 const NS_PER_SECOND = 1_000_000_000n;

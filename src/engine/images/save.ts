@@ -4,7 +4,7 @@ import { EngineError } from "../../base/errors.ts";
 import { failpoint } from "../../base/failpoint.ts";
 import { growingFile } from "../../base/growing-file.ts";
 import type { PackedLayer } from "../../store/layers.ts";
-import { END_BYTES, packHeader, paddingAfter } from "../../store/pack/tar-headers.ts";
+import { END_BYTES, packHeader, paddingAfter } from "../../tar/pack-header.ts";
 import { blobName, documentsOf, type SavedImage } from "./archives/saved-documents.ts";
 import { findRecord, getRecord, lookupKey } from "./find.ts";
 import { chainIdsOf, type ImageRecord } from "./image-store.ts";

@@ -4,7 +4,7 @@ import { attributesOf, attributesOfOpen, removeAttributeOfPath } from "../../ker
 import * as at from "../../kernel/openat.ts";
 import { OPAQUE_ATTRIBUTE, OPAQUE_VALUE } from "../unpack/overlay-marks.ts";
 import { PieceBuffer } from "./piece-buffer.ts";
-import { END_BYTES, packHeader, paddingAfter, type PackedHeader } from "./tar-headers.ts";
+import { END_BYTES, packHeader, paddingAfter, type PackedHeader } from "../../tar/pack-header.ts";
 import { changesBetween, type TreeChange } from "./tree-changes.ts";
 import { CAPABILITY, isWhiteout, namesIn, openFileAt, openFolderAt, pathOf, statusAt } from "./walk.ts";
 

@@ -1,3 +1,4 @@
+import type { FileTime } from "../../base/time.ts";
 import { lstatSync, readlinkSync, rmSync, type Stats } from "node:fs";
 
 import { EngineError, codeOf, messageOf } from "../../base/errors.ts";
@@ -6,7 +7,7 @@ import { ownershipOf } from "../../kernel/file-status.ts";
 import * as at from "../../kernel/openat.ts";
 import { MAX_PATH_BYTES, parseEntryPath, printable, type EntryPath } from "./entry-path.ts";
 import { OPAQUE_ATTRIBUTE, OPAQUE_VALUE } from "./overlay-marks.ts";
-import type { TarEntry, TarSink } from "./tar-reader.ts";
+import type { TarEntry, TarSink } from "../../tar/tar-reader.ts";
 
 /**
  * Writes a layer's entries into a folder as overlayfs wants them: `.wh.NAME` becomes a character device 0:0 called NAME, `.wh..wh..opq`
@@ -26,7 +27,7 @@ export class LayerWriter implements TarSink {
   /** Descriptors of folders by path, oldest first. */
   readonly #folders = new Map<string, number>();
   /** What folders get at the end. */
-  readonly #lateFolders = new Map<string, { modified: at.FileTime; attributes: Map<string, Buffer> }>();
+  readonly #lateFolders = new Map<string, { modified: FileTime; attributes: Map<string, Buffer> }>();
   /** Folders that no entry brought, so far: see adopt-folders.ts. */
   readonly #implied = new Set([""]);
   #impliedBytes = 0;

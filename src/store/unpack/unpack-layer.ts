@@ -9,7 +9,7 @@ import { RecipeWriter } from "../pack/recipe.ts";
 import { printable } from "./entry-path.ts";
 import { LayerWriter, type LayerLimits } from "./layer-writer.ts";
 import { decompressed, type FileRange } from "./decompress.ts";
-import { TarReader, type TarTape } from "./tar-reader.ts";
+import { TarReader, type TarTape } from "../../tar/tar-reader.ts";
 
 /**
  * Unpacking: one layer's archive, from a file, into an empty private folder. Runs in a child process that may die on what it reads; the

@@ -5,7 +5,7 @@ import { close, O_DIRECTORY, O_PATH, openInRoot } from "../../../kernel/openat.t
 import { decompressed } from "../../../store/unpack/decompress.ts";
 import { printable } from "../../../store/unpack/entry-path.ts";
 import { LayerWriter, type LayerLimits } from "../../../store/unpack/layer-writer.ts";
-import { TarReader, type TarEntry } from "../../../store/unpack/tar-reader.ts";
+import { TarReader, type TarEntry } from "../../../tar/tar-reader.ts";
 import { changeMode, type ModeChange } from "./file-mode.ts";
 import { FolderTree } from "./folder-tree.ts";
 import { excluder, isArchive, type SelectedItem } from "./select.ts";

@@ -5,7 +5,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { EngineError, codeOf, messageOf } from "../../../base/errors.ts";
 import { decompressed, detectCompressionOf } from "../../../store/unpack/decompress.ts";
 import { parseEntryPath, printable } from "../../../store/unpack/entry-path.ts";
-import { TarReader, type ReadEntry, type TarSink } from "../../../store/unpack/tar-reader.ts";
+import { TarReader, type ReadEntry, type TarSink } from "../../../tar/tar-reader.ts";
 import { ArchiveTree } from "./archive-tree.ts";
 import { remember, type IndexEntry } from "./tree-index.ts";
 import { readTextOf } from "./read-text.ts";

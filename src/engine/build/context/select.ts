@@ -3,7 +3,7 @@ import { readSync } from "node:fs";
 import { EngineError } from "../../../base/errors.ts";
 import { close } from "../../../kernel/openat.ts";
 import { detectCompression } from "../../../store/unpack/decompress.ts";
-import { parseTarHeader } from "../../../store/unpack/tar-header.ts";
+import { parseTarHeader } from "../../../tar/tar-header.ts";
 import { isMatch, isPattern } from "./pattern.ts";
 import { joinSums } from "./sums.ts";
 import { resolveInTree, type Tree, type TreeNode, walkTree } from "./tree.ts";

@@ -5,7 +5,7 @@ import { codeOf, EngineError, messageOf } from "../../../base/errors.ts";
 import { writeAll } from "../../../kernel/openat.ts";
 import { decompressed, detectCompressionOf } from "../../../store/unpack/decompress.ts";
 import { parseEntryPath, printable } from "../../../store/unpack/entry-path.ts";
-import { TarReader, type ReadEntry, type TarSink, type TarTape } from "../../../store/unpack/tar-reader.ts";
+import { TarReader, type ReadEntry, type TarSink, type TarTape } from "../../../tar/tar-reader.ts";
 
 /**
  * Reads an archive of images once, in a child, and says where its files are: nothing is extracted. The list goes to a file, a line of JSON

@@ -1,5 +1,5 @@
-import { EngineError } from "../../base/errors.ts";
-import type { FileTime } from "../../kernel/openat.ts";
+import { EngineError } from "../base/errors.ts";
+import type { FileTime } from "../base/time.ts";
 import type { PaxSparse } from "./sparse.ts";
 import { checkId, checkSize, type TarHeader } from "./tar-header.ts";
 

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 
-import { tar, type Entry } from "../../testing/tar.ts";
-import { EngineError } from "../../base/errors.ts";
+import { tar, type Entry } from "../testing/tar.ts";
+import { EngineError } from "../base/errors.ts";
 import { TarReader, type TarEntry } from "./tar-reader.ts";
 
 interface Read extends Partial<TarEntry> {

@@ -1,4 +1,4 @@
-import { EngineError } from "../../base/errors.ts";
+import { EngineError } from "../base/errors.ts";
 import { checkSize, parseNumber } from "./tar-header.ts";
 
 /**

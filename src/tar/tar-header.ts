@@ -1,5 +1,5 @@
-import { EngineError } from "../../base/errors.ts";
-import type { FileTime } from "../../kernel/openat.ts";
+import { EngineError } from "../base/errors.ts";
+import type { FileTime } from "../base/time.ts";
 
 /** One 512-byte tar header as it stands; names are binary strings (kernel/openat.ts). */
 export interface TarHeader {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 
-import { packHeader, type PackedHeader } from "./tar-headers.ts";
+import { packHeader, type PackedHeader } from "./pack-header.ts";
 
 const FILE: PackedHeader = {
   typeFlag: "0",

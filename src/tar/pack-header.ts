@@ -1,4 +1,4 @@
-import type { FileTime } from "../../kernel/openat.ts";
+import type { FileTime } from "../base/time.ts";
 
 /**
  * Headers of a layer's tar, byte for byte as dockerd's are, because the diffID is their digest too. That is the form which Go's archive/tar

@@ -1,5 +1,5 @@
-import { EngineError } from "../../base/errors.ts";
-import type { FileTime } from "../../kernel/openat.ts";
+import { EngineError } from "../base/errors.ts";
+import type { FileTime } from "../base/time.ts";
 import { applyPaxRecords, parsePaxRecords, type PaxRecords } from "./pax.ts";
 import { oldGnuSparse, paxSparse, SparseBody, type SparseMap } from "./sparse.ts";
 import { BLOCK_BYTES, checkSize, parseTarHeader, type TarHeader } from "./tar-header.ts";
