@@ -1,6 +1,7 @@
 import path from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 
+import type { NetworksOptions } from "../src/engine/networks/open-networks.ts";
 import { openTestNetworks, type TestContainer, type TestNetworks } from "./network/networks.ts";
 import { openHost, sh, type TestHost } from "./network/host.ts";
 import { openTopology, type Topology } from "./network/topology.ts";
@@ -152,6 +153,80 @@ test("ports that name no address are published where the network says", async ()
   expect(ports).toEqual(["127.0.0.1 8080/tcp", "192.0.2.1 8081/tcp"]);
   expect(await topology.host.ask("tcp", "127.0.0.1", 8080)).toMatch(/^web /);
   expect(await topology.outside.ask("tcp", "192.0.2.1", 8080)).not.toMatch(/^web /);
+});
+
+describe("the default network, as the daemon was started", () => {
+  let other: TestNetworks;
+  const open = async (bridge: NetworksOptions["bridge"], folder = "other"): Promise<void> => {
+    other = await openTestNetworks(path.join(topology.folder, folder), { bridge: { name: "ttdefault", ...bridge } });
+  };
+  const join = async (options: Parameters<TestNetworks["add"]>[0] = {}): Promise<{ host: TestHost; address: string }> => {
+    const { file, address } = await other.add(options);
+    const host = openHost(file);
+    servers.push(host);
+    return { host, address };
+  };
+  afterEach(async () => {
+    await other.close();
+  });
+
+  test("with IPv6 and parts of its subnets for containers; without IPv6 again afterwards", async () => {
+    await open({ address: "10.121.0.1/16", range: "10.121.4.0/24", ipv6: { address: "fd00:21::1/64", range: "fd00:21::100/120" } });
+    const one = await join({ ports: [{ hostPort: 8090 }] });
+    await one.host.serve("tcp", "::", 80, "one");
+    expect(one.address).toBe("10.121.4.0");
+    expect(await one.host.sh("ip -br addr show dev eth0")).toContain("fd00:21::100/64");
+    expect(await topology.outside.ask("tcp", "fd00:2::1", 8090)).toBe("one fd00:2::2");
+    expect(other.networks.inspect("bridge")).toMatchObject({
+      EnableIPv6: true,
+      IPAM: {
+        Config: [
+          { Subnet: "10.121.0.0/16", IPRange: "10.121.4.0/24" },
+          { Subnet: "fd00:21::/64", Gateway: "fd00:21::1" },
+        ],
+      },
+    });
+    await other.close();
+    await open({ address: "10.121.0.1/16" });
+    expect(await (await join()).host.sh("ip -6 addr show dev eth0")).toBe("");
+  });
+
+  test("with a local IPv6 subnet of its own, the same at the next start", async () => {
+    await open({ address: "10.122.0.1/24", ipv6: {} }, "local");
+    const subnet = other.networks.inspect("bridge").IPAM.Config?.[1]?.Subnet;
+    expect(subnet).toMatch(/^fd[0-9a-f]{2}:[0-9a-f:]*::\/64$/);
+    await other.close();
+    await open({ address: "10.122.0.1/24", ipv6: {} }, "local");
+    expect(other.networks.inspect("bridge").IPAM.Config?.[1]?.Subnet).toBe(subnet);
+  });
+
+  test("closed: its containers reach each other where they are linked, and nowhere else", async () => {
+    await open({ address: "10.123.0.1/24", icc: false });
+    const web = await join();
+    await web.host.serve("tcp", "0.0.0.0", 80, "web");
+    await web.host.serve("tcp", "0.0.0.0", 81, "web81");
+    const linked = await join({ linkedPorts: [{ address: web.address, port: 80, protocol: "tcp" }] });
+    const stranger = await join();
+    expect(await linked.host.ask("tcp", web.address, 80)).toBe(`web ${linked.address}`);
+    expect(await linked.host.ask("tcp", web.address, 81)).toBe("TIMEOUT");
+    expect(await stranger.host.ask("tcp", web.address, 80)).toBe("TIMEOUT");
+    expect(await stranger.host.ask("tcp", "192.0.2.2", 80)).toBe("outside 192.0.2.1");
+  });
+
+  test("without masquerade, and with ports published on one address", async () => {
+    await open({ address: "10.124.0.1/24", masquerade: false, bindingAddress: "127.0.0.1" });
+    const { ports } = await other.add({ ports: [{ hostPort: 8090 }] });
+    expect(ports).toEqual(["127.0.0.1 8090/tcp"]);
+    expect(await (await join()).host.ask("tcp", "192.0.2.2", 80)).toBe("outside 10.124.0.3");
+  });
+
+  test("keeps clear of the subnets of other networks, though their bridges are not there", async () => {
+    await open({ address: "10.125.0.1/24" }, "clear");
+    await other.createNetwork({ Name: "first", IPAM: { Config: [{ Subnet: "172.17.0.0/16" }] } });
+    await other.close();
+    await open({ name: "ttother" }, "clear");
+    expect(other.networks.inspect("bridge").IPAM.Config?.[0]?.Subnet).not.toBe("172.17.0.0/16");
+  });
 });
 
 async function idOf(network: string): Promise<string> {

@@ -5,7 +5,7 @@ import { networkCreate } from "../../src/api/network.ts";
 import { newId } from "../../src/base/ids.ts";
 import { openLog } from "../../src/base/log.ts";
 import { openEvents } from "../../src/engine/events/events.ts";
-import type { Networks, PortRequest } from "../../src/engine/networks/networks.ts";
+import type { LinkedPort, Networks, PortRequest } from "../../src/engine/networks/networks.ts";
 import { firewallTable, openNetworks, type NetworksOptions } from "../../src/engine/networks/open-networks.ts";
 import { removeNamespace } from "../../src/kernel/net/netns.ts";
 import { openDatabase } from "../../src/store/database.ts";
@@ -30,6 +30,7 @@ interface AddOptions {
   networks?: string[];
   ports?: Partial<PortRequest>[];
   address?: string;
+  linkedPorts?: LinkedPort[];
   /** Of networks as gateways, by name. */
   priorities?: Record<string, number>;
   /** Its names on each network, and its own for others. */
@@ -70,7 +71,9 @@ export async function openTestNetworks(folder: string, options: Partial<Networks
     roots,
     table: firewallTable(roots),
     createNetwork: (body) => networks.create(networkCreate.decode(body, "")),
-    async add({ name = "web", networks: wanted = ["bridge"], ports = [], address, priorities = {}, dnsNames = [], links = [] } = {}) {
+    async add(options = {}) {
+      const { name = "web", networks: wanted = ["bridge"], ports = [], address, priorities = {} } = options;
+      const { dnsNames = [], links = [], linkedPorts = [] } = options;
       const id = newId();
       const joined = await networks.join({
         containerId: id,
@@ -80,7 +83,7 @@ export async function openTestNetworks(folder: string, options: Partial<Networks
           ipv4Address: address,
           dnsNames,
           links,
-          linkedPorts: [],
+          linkedPorts,
           gatewayPriority: priorities[network] ?? 0,
         })),
         ports: ports.map(completePort),

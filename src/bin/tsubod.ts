@@ -103,7 +103,8 @@ async function openDaemon(config: DaemonConfig, log: Log): Promise<AsyncDisposab
       events,
       workerPath: path.join(programFolder(), "kernel-worker.cjs"),
       dnsWorkerPath: path.join(programFolder(), "dns-worker.cjs"),
-      bridge: { name: config.bridge.name, address: config.bridge.bip, mtu: config.bridge.mtu },
+      bridge: config.bridge,
+      addressPools: config.addressPools,
     }),
   );
   const volumes = openVolumes({
@@ -192,7 +193,6 @@ function settingsOf(config: DaemonConfig, host: HostFacts): ContainerSettings {
     defaults: config.containers,
     logs: config.logs,
     dns: config.dns,
-    defaultPublishAddress: config.defaultPublishAddress,
     initPath: config.containers.initPath ?? findInit(),
   };
 }

@@ -43,7 +43,7 @@ test("without flags: everything below two roots", async () => {
     pidFile: "/run/tsubo/tsubo.pid",
     listenOn: [{ kind: "unix", path: "/run/tsubo/tsubo.sock" }],
     logLevel: "info",
-    bridge: { name: "tsubo0", bip: undefined },
+    bridge: { name: "tsubo0", address: undefined, ipv6: undefined, icc: true },
     logs: { type: "json-file" },
     containers: { cgroupParent: undefined, shmSizeBytes: 67_108_864 },
   });
@@ -67,7 +67,7 @@ test("dockerd's grammar", async () => {
     "-p",
     "/x.pid",
   );
-  expect(config).toMatchObject({ debug: true, logLevel: "debug", pidFile: "/x.pid", bridge: { name: "ts0", bip: "172.29.0.1/16" } });
+  expect(config).toMatchObject({ debug: true, logLevel: "debug", pidFile: "/x.pid", bridge: { name: "ts0", address: "172.29.0.1/16" } });
   expect(config.listenOn).toEqual([
     { kind: "unix", path: "/a.sock" },
     { kind: "tcp", host: "localhost", port: 2376 },
@@ -77,6 +77,31 @@ test("dockerd's grammar", async () => {
   expect(await configOf("-DH", "unix:///a.sock")).toMatchObject({ debug: true, listenOn: [{ path: "/a.sock" }] });
   expect(await configOf("--debug=false", "--init=T")).toMatchObject({ debug: false, containers: { init: true } });
   expect(await configOf("--data-root=/one", "--data-root=/two")).toMatchObject({ roots: { data: "/two" } });
+});
+
+test("the default network, and where subnets come from", async () => {
+  const words = ["--ipv6", "--bip=172.29.0.1/16", "--fixed-cidr=172.29.4.0/24", "--bip6=fd00:29::1/64", "--icc=false", "--ip-masq=false"];
+  const config = await configOf(...words, "--ip=127.0.0.1", "--default-address-pool=base=10.0.0.0/8,size=24");
+  expect(config.bridge).toEqual({
+    name: "tsubo0",
+    address: "172.29.0.1/16",
+    range: "172.29.4.0/24",
+    ipv6: { address: "fd00:29::1/64", range: undefined },
+    mtu: undefined,
+    icc: false,
+    masquerade: false,
+    bindingAddress: "127.0.0.1",
+  });
+  expect(config.addressPools).toEqual([{ base: "10.0.0.0/8", length: 24 }]);
+  const content = {
+    ipv6: true,
+    "fixed-cidr-v6": "fd00:29::/64",
+    "default-address-pools": [{ base: "10.0.0.0/8", size: 24 }],
+    ip: "0.0.0.0",
+  };
+  const fromFile = await configOf("--config-file", file(content));
+  expect(fromFile.bridge).toMatchObject({ ipv6: { range: "fd00:29::/64" }, bindingAddress: undefined });
+  expect(fromFile.addressPools).toEqual(config.addressPools);
 });
 
 test("what is no flag, or no value of it, is refused in pflag's words", async () => {
@@ -98,6 +123,11 @@ test.each([
   ["--host=tcp://x:1/path", "should not contain a path element"],
   ["--host=fd://", "socket activation"],
   ["--bip=172.29.0.1", "172.29.0.1/16"],
+  ["--bip=fd00::1/64", "172.29.0.1/16"],
+  ["--fixed-cidr=172.29.1.1/24", "an address and no range"],
+  ["--fixed-cidr-v6=fd00:29::/64", "given without --ipv6"],
+  ["--default-address-pool=base=10.0.0.0/8", "a size from 8 to 32 is wanted for 10.0.0.0/8"],
+  ["--default-address-pool=base=10.0.0.1/8,size=24", "invalid base pool"],
   ["--ip=host", "invalid IP address: host"],
   ["--dns=1.2.3", "invalid IP address: 1.2.3"],
   ["--label=x", "bad attribute format: x"],
@@ -190,12 +220,9 @@ test.each([
   "--userns-remap=default",
   "--selinux-enabled",
   "--rootless",
-  "--icc=false",
   "--bridge=none",
   "--iptables=false",
   "--ip-forward=false",
-  "--ip-masq=false",
-  "--fixed-cidr=172.29.1.0/24",
   "--default-network-opt=bridge=com.docker.network.bridge.enable_icc=false",
   "--storage-opt=overlay2.size=10G",
 ])("%s asks for a protection that is not there: the daemon does not start without it", async (flag) => {
@@ -207,20 +234,16 @@ test("a protection is missed in the config file too, and by its name there", asy
   const name = file({ "userns-remap": "default" });
   expect(await refusal("--config-file", name)).toMatch(`"userns-remap": "default" in ${name} asks for a protection`);
   expect(await refusal("--config-file", file({ "authorization-plugins": ["opa"] }))).toContain('"authorization-plugins": ["opa"]');
-  expect(await refusal("--config-file", file({ icc: false }))).toContain("run what must be on its own with --network none");
   expect(
     await refusal("--config-file", file({ "default-network-opts": { bridge: { "com.docker.network.bridge.enable_icc": "false" } } })),
   ).toContain("networks have no daemon-wide options yet");
   expect(
-    await refusal(
-      "--config-file",
-      file({ "authorization-plugins": [], "userns-remap": "", icc: true, tls: false, "selinux-enabled": false }),
-    ),
+    await refusal("--config-file", file({ "authorization-plugins": [], "userns-remap": "", tls: false, "selinux-enabled": false })),
   ).toBe("accepted");
 });
 
 test("values that ask for what is done anyway are accepted", async () => {
-  const harmless = ["--icc=true", "--tls=false", "--iptables", "--ip-masq", "--ip-forward=true", "--userns-remap=", "--rootless=false"];
+  const harmless = ["--tls=false", "--iptables", "--ip-forward=true", "--userns-remap=", "--rootless=false"];
   expect(await refusal(...harmless, "--selinux-enabled=false", "--storage-opt=overlay2.override_kernel_check=true")).toBe("accepted");
 });
 

@@ -13,6 +13,7 @@ import { checkConfigFile, failure, isObject, readConfigFile } from "./config-fil
 import { readCachePolicy } from "./build-cache.ts";
 import { type ContainerDefaults, readContainerDefaults } from "./container-defaults.ts";
 import { DAEMON_FLAGS, FILE_ONLY_KEYS, helpText, PROGRAM_FLAGS } from "./daemon-flags.ts";
+import { readAddressPools, readDefaultNetwork } from "./default-network.ts";
 import { type FlagValues, parseFlags } from "./flag-grammar.ts";
 import { refuseMissingProtections } from "./protections.ts";
 import { formatListenAddress, type ListenAddress, parseListenAddress } from "./listen-address.ts";
@@ -38,9 +39,8 @@ export interface DaemonConfig {
   logLevel: LogLevel;
   debug: boolean;
 
-  bridge: { name: string; bip: string | undefined; mtu: number | undefined };
-  /** Host address for published ports that name none; empty: all. */
-  defaultPublishAddress: string;
+  bridge: ReturnType<typeof readDefaultNetwork>;
+  addressPools: ReturnType<typeof readAddressPools>;
   dns: { servers: string[]; options: string[]; search: string[] };
 
   registries: {
@@ -117,12 +117,8 @@ async function readSettings(settings: Settings): Promise<DaemonConfig> {
     shutdownTimeoutMs: settings.count("shutdown-timeout", SHUTDOWN_TIMEOUT_SECONDS) * 1000,
     logLevel: debug ? "debug" : readLogLevel(settings.text("log-level") ?? "info"),
     debug,
-    bridge: {
-      name: settings.text("bridge") || "tsubo0",
-      bip: readBridgeAddress(settings.text("bip")),
-      mtu: settings.count("mtu", 0) || undefined,
-    },
-    defaultPublishAddress: readAddresses("ip", [settings.text("ip") ?? ""])[0] ?? "",
+    bridge: readDefaultNetwork(settings),
+    addressPools: readAddressPools(settings),
     dns: { servers: readAddresses("dns", settings.list("dns")), options: settings.list("dns-opt"), search: settings.list("dns-search") },
     registries: {
       insecure: settings.list("insecure-registry"),
@@ -169,15 +165,6 @@ function readLogLevel(text: string): LogLevel {
     default:
       throw new EngineError("invalid", `invalid logging level: ${text}`);
   }
-}
-
-function readBridgeAddress(text: string | undefined): string | undefined {
-  if (!text) return undefined;
-  const [address = "", prefix = ""] = text.split("/");
-  if (isIP(address) !== 4 || !/^\d{1,2}$/.test(prefix) || Number(prefix) > 30) {
-    throw new EngineError("invalid", `bip: an IPv4 address with its subnet is wanted, such as 172.29.0.1/16, not "${text}"`);
-  }
-  return text;
 }
 
 function readAddresses(name: string, texts: string[]): string[] {

@@ -4,7 +4,7 @@ import type { Settings } from "./settings.ts";
 /**
  * What a flag of dockerd, or its key in the config file, asks for and is not there yet, where going without would leave the machine or its
  * containers less protected than the user believes. A daemon that starts all the same is worse than one that does not start. A value
- * that asks for what is done anyway (`--icc=true`, `--tls=false`) is none of these.
+ * that asks for what is done anyway (`--tls=false`) is none of these.
  */
 interface MissingProtection {
   flag: string;
@@ -46,12 +46,6 @@ const MISSING: readonly MissingProtection[] = [
     wayOut: "leave it out and start it as root, or use a virtual machine",
   },
   {
-    flag: "icc",
-    isAskedBy: isFalse,
-    why: "containers on one network reach each other",
-    wayOut: "leave it out, and run what must be on its own with --network none",
-  },
-  {
     flag: "bridge",
     isAskedBy: (value) => value === "none",
     why: "the default network cannot be left out yet",
@@ -68,18 +62,6 @@ const MISSING: readonly MissingProtection[] = [
     isAskedBy: isFalse,
     why: "forwarding is switched on for the host's links where a network needs it",
     wayOut: "leave it out: nothing is forwarded from one link of the host to another",
-  },
-  {
-    flag: "ip-masq",
-    isAskedBy: isFalse,
-    why: "bridges are always masqueraded: containers would reach what the host reaches",
-    wayOut: "leave it out, and run what must not reach the network with --network none",
-  },
-  {
-    flag: "fixed-cidr",
-    isAskedBy: isSomething,
-    why: "addresses come from the whole subnet of the bridge",
-    wayOut: "give the bridge a subnet of that size: --bip ADDRESS/PREFIX",
   },
   {
     flag: "default-network-opt",

@@ -2,7 +2,7 @@ import { endpointSettings, type EndpointSettings } from "../../api/container-con
 import { EngineError } from "../../base/errors.ts";
 import { failpoint } from "../../base/failpoint.ts";
 import { Undo } from "../../base/undo.ts";
-import type { ConnectRequest, EndpointRequest, PortRequest } from "../networks/networks.ts";
+import type { ConnectRequest, EndpointRequest } from "../networks/networks.ts";
 import { checkNetworking } from "./config-checks.ts";
 import { isRunning, statusOf, type Container } from "./container.ts";
 import { publishNetworkEvent, type ContainerContext } from "./context.ts";
@@ -48,7 +48,7 @@ export async function connectNetwork(
     failpoint("containers.connect.saved");
     if (running) {
       const request = { ...endpointRequestOf(container, network.Name, settings), network: network.Id };
-      const endpoint = await context.networks.connect(connectRequest(context, container, request));
+      const endpoint = await context.networks.connect(connectRequest(container, request));
       await settleResolver(context, container);
       await appendOwnAddress(context, container, endpoint);
       publishNetworkEvent(context, container, endpoint, "connect");
@@ -88,7 +88,7 @@ export async function disconnectNetwork(
     await context.set.save(container);
     failpoint("containers.disconnect.saved");
     if (endpoint === undefined) return;
-    await context.networks.disconnect(container.id, network.Id, portsOf(context, container));
+    await context.networks.disconnect(container.id, network.Id, portRequestsOf(container.config, container.hostConfig));
     await settleResolver(context, container);
     await removeOwnAddress(context, container, endpoint);
     failpoint("containers.disconnect.done");
@@ -103,21 +103,22 @@ export async function reconcileNetworks(context: ContainerContext, container: Co
   const wanted = new Map(endpointRequestsOf(container).map((request) => [networks.idOf(request.network), request]));
   const endpoints = networks.endpointsOf(container.id);
   for (const { networkId } of endpoints)
-    if (!wanted.has(networkId)) await networks.disconnect(container.id, networkId, portsOf(context, container));
+    if (!wanted.has(networkId)) await networks.disconnect(container.id, networkId, portRequestsOf(container.config, container.hostConfig));
   for (const [id, request] of wanted) {
     if (id === undefined || endpoints.some(({ networkId }) => networkId === id)) continue;
-    await networks.connect(connectRequest(context, container, { ...request, network: id }));
+    await networks.connect(connectRequest(container, { ...request, network: id }));
   }
-  await networks.settle(container.id, portsOf(context, container));
+  await networks.settle(container.id, portRequestsOf(container.config, container.hostConfig));
   await settleResolver(context, container);
 }
 
-function connectRequest(context: ContainerContext, container: Container, endpoint: EndpointRequest): ConnectRequest {
-  return { containerId: container.id, containerName: container.name, endpoint, ports: portsOf(context, container) };
-}
-
-function portsOf({ settings }: ContainerContext, { config, hostConfig }: Container): PortRequest[] {
-  return portRequestsOf(config, hostConfig, settings.defaultPublishAddress);
+function connectRequest(container: Container, endpoint: EndpointRequest): ConnectRequest {
+  return {
+    containerId: container.id,
+    containerName: container.name,
+    endpoint,
+    ports: portRequestsOf(container.config, container.hostConfig),
+  };
 }
 
 function checkConnectable(context: ContainerContext, container: Container): void {

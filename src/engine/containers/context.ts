@@ -44,8 +44,6 @@ export interface ContainerSettings {
   defaults: ContainerDefaults;
   logs: LogConfig;
   dns: { servers: readonly string[]; options: readonly string[]; search: readonly string[] };
-  /** Host address for published ports that name none; empty: all. */
-  defaultPublishAddress: string;
   /** Path of an init program (tini, catatonit) for `--init`; undefined where the host has none. */
   initPath: string | undefined;
 }

@@ -45,7 +45,7 @@ export async function joinNetworks(context: ContainerContext, container: Contain
           endpoints: endpointRequestsOf(container).map((request) =>
             request.network === mode ? { ...request, linkedPorts: links.flatMap(linkedPorts) } : request,
           ),
-          ports: portRequestsOf(container.config, container.hostConfig, context.settings.defaultPublishAddress),
+          ports: portRequestsOf(container.config, container.hostConfig),
         });
   const files = filesOf(context, container.id);
   await writeFiles(context, container, files, joined, links.map(linkHostsLine));

@@ -12,28 +12,21 @@ export interface ContainerPort {
 
 const PORT_LIMIT = 65_535;
 
-/**
- * What is to be published: the bindings asked for and, with `-P`, a free port of the host for every exposed port that has none; on
- * `defaultAddress` (`--ip`) where no address was named.
- */
-export function portRequestsOf(
-  config: Pick<ContainerConfig, "ExposedPorts">,
-  hostConfig: HostConfig,
-  defaultAddress: string,
-): PortRequest[] {
+/** What is to be published: the bindings asked for and, with `-P`, a free port of the host for every exposed port that has none. */
+export function portRequestsOf(config: Pick<ContainerConfig, "ExposedPorts">, hostConfig: HostConfig): PortRequest[] {
   const requests: PortRequest[] = [];
   for (const [spec, bindings] of hostConfig.PortBindings ?? []) {
     const { port, protocol } = parsePort(spec);
     for (const { HostIp, HostPort } of bindings ?? []) {
       const [hostPort, hostPortEnd] = parseRange(HostPort);
-      requests.push({ containerPort: port, protocol, hostAddress: HostIp || defaultAddress, hostPort, hostPortEnd });
+      requests.push({ containerPort: port, protocol, hostAddress: HostIp, hostPort, hostPortEnd });
     }
   }
   if (hostConfig.PublishAllPorts) {
     for (const spec of config.ExposedPorts?.keys() ?? []) {
       const { port, protocol } = parsePort(spec);
       if (requests.some((request) => request.containerPort === port && request.protocol === protocol)) continue;
-      requests.push({ containerPort: port, protocol, hostAddress: defaultAddress, hostPort: 0, hostPortEnd: 0 });
+      requests.push({ containerPort: port, protocol, hostAddress: "", hostPort: 0, hostPortEnd: 0 });
     }
   }
   return requests.sort((a, b) => a.containerPort - b.containerPort || (a.protocol < b.protocol ? -1 : a.protocol > b.protocol ? 1 : 0));

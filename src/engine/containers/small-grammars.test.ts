@@ -54,12 +54,11 @@ test("ports and what to publish", () => {
     },
     "",
   );
-  expect(portRequestsOf({ ExposedPorts: exposed }, settings, "").map(({ hostAddress }) => hostAddress)).toEqual(["", "127.0.0.1", "", ""]);
-  expect(portRequestsOf({ ExposedPorts: exposed }, settings, "10.0.0.1")).toEqual([
-    { containerPort: 53, protocol: "udp", hostAddress: "10.0.0.1", hostPort: 0, hostPortEnd: 0 },
+  expect(portRequestsOf({ ExposedPorts: exposed }, settings)).toEqual([
+    { containerPort: 53, protocol: "udp", hostAddress: "", hostPort: 0, hostPortEnd: 0 },
     { containerPort: 80, protocol: "tcp", hostAddress: "127.0.0.1", hostPort: 8080, hostPortEnd: 8080 },
-    { containerPort: 80, protocol: "tcp", hostAddress: "10.0.0.1", hostPort: 9000, hostPortEnd: 9005 },
-    { containerPort: 99, protocol: "udp", hostAddress: "10.0.0.1", hostPort: 0, hostPortEnd: 0 },
+    { containerPort: 80, protocol: "tcp", hostAddress: "", hostPort: 9000, hostPortEnd: 9005 },
+    { containerPort: 99, protocol: "udp", hostAddress: "", hostPort: 0, hostPortEnd: 0 },
   ]);
 });
 

@@ -12,13 +12,11 @@ import { macOf } from "./mac-addresses.ts";
 import type { EndpointRecord } from "./endpoint-records.ts";
 import { endpointElements, networkElements, portElements } from "./firewall-rules.ts";
 import type { NetworkDriver } from "./network-driver.ts";
-import { isPredefined, poolOf, type AddressPool, type BridgeSettings, type NetworkRecord } from "./network-records.ts";
+import { poolOf, type BridgeSettings, type NetworkRecord } from "./network-records.ts";
 import type { Ports } from "./ports.ts";
-import { formatIp, formatPrefix, parsePrefix } from "./prefixes.ts";
-import { chooseSubnet, clashes, type SubnetPool } from "./subnets.ts";
 
 /** Networks of one host: a Linux bridge with a subnet, NAT to the outside, published ports by the firewall. */
-export function openBridgeDriver(kernel: KernelWorker, ports: Ports, log: Log, defaults: readonly SubnetPool[]): NetworkDriver {
+export function openBridgeDriver(kernel: KernelWorker, ports: Ports, log: Log): NetworkDriver {
   const change = async (add: FirewallElement[], remove: FirewallElement[]): Promise<void> => {
     if (add.length > 0 || remove.length > 0) await kernel.call("changeFirewall", { add, remove });
   };
@@ -48,32 +46,26 @@ export function openBridgeDriver(kernel: KernelWorker, ports: Ports, log: Log, d
 
     async setUp(network) {
       const settings = settingsOf(network);
+      const addresses = ownAddresses(network);
+      const wanted = addresses.find(({ address }) => isIPv4(address));
       const found = await kernel.call("findBridge", settings.name);
-      const existing = found?.address === undefined ? undefined : `${found.address}/${found.prefixLength}`;
-      const wanted = isPredefined(network)
-        ? settings.address
-        : ownAddresses(network)
-            .filter(({ address }) => isIPv4(address))
-            .map(({ address, prefixLength }) => `${address}/${prefixLength}`)[0];
-      if (existing !== undefined && wanted !== undefined && existing !== wanted) {
+      if (found?.address !== undefined && wanted !== undefined && !isSame(wanted, { ...found, address: found.address })) {
+        const [ours, existing] = [`${wanted.address}/${wanted.prefixLength}`, `${found.address}/${found.prefixLength}`];
         throw new EngineError(
           "conflict",
-          `using bridge ${settings.name} with ${wanted}: it exists with ${existing}: remove it (ip link delete ${settings.name}) or ask for its own address`,
+          `using bridge ${settings.name} with ${ours}: it exists with ${existing}: remove it (ip link delete ${settings.name}) or ask for its own address`,
         );
       }
-      const addressed = isPredefined(network) ? await addressDefault(kernel, network, existing ?? settings.address, defaults) : network;
       await kernel.call("ensureBridge", {
         name: settings.name,
-        addresses: ownAddresses(addressed),
-        macAddress: macOf((poolOf(addressed, 4) ?? poolOf(addressed, 6))?.gateway ?? ""),
+        addresses,
+        macAddress: macOf((poolOf(network, 4) ?? poolOf(network, 6))?.gateway ?? ""),
         mtu: settings.mtu,
         closed: !settings.icc,
       });
       failpoint("network.setup.bridge");
-      const isMoved = JSON.stringify(network.pools) !== JSON.stringify(addressed.pools);
-      await kernel.call("changeFirewall", { add: networkElements(addressed), remove: isMoved ? networkElements(network) : [] });
-      log.debug({ bridge: settings.name, pools: addressed.pools }, "bridge ready");
-      return addressed;
+      await kernel.call("changeFirewall", { add: networkElements(network), remove: [] });
+      log.debug({ bridge: settings.name, pools: network.pools }, "bridge ready");
     },
 
     async tearDown(network) {
@@ -170,41 +162,14 @@ function ownAddresses({ pools, bridge }: NetworkRecord): InterfaceAddress[] {
     .map(({ gateway, subnet }) => ({ address: gateway, prefixLength: requirePrefix(subnet).length }));
 }
 
+function isSame(one: InterfaceAddress, other: InterfaceAddress): boolean {
+  return one.address === other.address && one.prefixLength === other.prefixLength;
+}
+
 /** An endpoint's addresses, of one family or both. */
 function addressesOf(endpoint: EndpointRecord): { address: string; prefixLength: number; gateway: string }[] {
   return [
     { address: endpoint.ipv4Address, prefixLength: endpoint.ipv4PrefixLength, gateway: endpoint.gateway },
     { address: endpoint.ipv6Address, prefixLength: endpoint.ipv6PrefixLength, gateway: endpoint.ipv6Gateway },
   ].filter(({ address }) => address !== "");
-}
-
-/**
- * The default network with its pool: as the address of its bridge makes it; else the subnet it had before, unless the host has taken it
- * since; else the first free one.
- */
-async function addressDefault(
-  kernel: KernelWorker,
-  network: NetworkRecord,
-  address: string | undefined,
-  defaults: readonly SubnetPool[],
-): Promise<NetworkRecord> {
-  const withPool = (pool: Pick<AddressPool, "subnet" | "gateway">): NetworkRecord => ({
-    ...network,
-    pools: [{ ...pool, family: 4, auxiliary: {}, isConfigured: false }],
-  });
-  if (address !== undefined) {
-    const parsed = parsePrefix(address);
-    if (parsed?.address.family !== 4) {
-      throw new EngineError(
-        "invalid",
-        `bridge ${network.bridge?.name}: ${address} is not an address with a prefix length, such as 172.17.0.1/16`,
-      );
-    }
-    return withPool({ subnet: formatPrefix(parsed.prefix), gateway: formatIp(parsed.address) });
-  }
-  const taken = (await kernel.call("hostNetworks")).filter((other) => other.link !== network.bridge?.name).map((other) => other.network);
-  const before = poolOf(network, 4);
-  if (before !== undefined && !clashes(requirePrefix(before.subnet), taken)) return network;
-  const subnet = chooseSubnet(4, taken, defaults);
-  return withPool({ subnet: formatPrefix(subnet), gateway: formatIp({ family: 4, value: subnet.base + 1n }) });
 }

@@ -9,8 +9,8 @@ import type { PortRequest } from "./networks.ts";
  */
 export interface NetworkDriver {
   validate(network: NetworkRecord): void;
-  /** Makes the network's own kernel objects; what it learned (subnet, gateway) is in the record it gives back. */
-  setUp(network: NetworkRecord): Promise<NetworkRecord>;
+  /** Makes the network's own kernel objects. */
+  setUp(network: NetworkRecord): Promise<void>;
   tearDown(network: NetworkRecord): Promise<void>;
 
   /** Links the container's namespace, kept at `namespaceFile`, to the network. */

@@ -45,8 +45,6 @@ export interface AddressPool {
 export interface BridgeSettings {
   name: string;
   mtu?: number | undefined;
-  /** Asked for by the user (`--bip`), with prefix length. Absent: the bridge's own, or chosen. */
-  address?: string | undefined;
   /** Containers on it reach each other. */
   icc: boolean;
   /** Containers leave the host with its address. */
@@ -58,6 +56,8 @@ export interface BridgeSettings {
   /** It was there before the network and stays after it. */
   isForeign?: boolean | undefined;
 }
+
+export const DEFAULT_NETWORK = "bridge";
 
 /** The networks that are always there, in the order they were made. */
 export const PREDEFINED = [

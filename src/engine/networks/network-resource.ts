@@ -55,7 +55,7 @@ function optionsOf(network: NetworkRecord): Record<string, string> {
     "com.docker.network.bridge.default_bridge": String(network.name === "bridge"),
     "com.docker.network.bridge.enable_icc": String(bridge.icc),
     "com.docker.network.bridge.enable_ip_masquerade": String(bridge.masquerade),
-    "com.docker.network.bridge.host_binding_ipv4": "0.0.0.0",
+    "com.docker.network.bridge.host_binding_ipv4": bridge.bindingAddress ?? "0.0.0.0",
     "com.docker.network.bridge.name": bridge.name,
     "com.docker.network.driver.mtu": String(bridge.mtu ?? 1500),
   };

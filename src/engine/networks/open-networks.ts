@@ -15,6 +15,7 @@ import { paths, type Roots } from "../../store/roots.ts";
 import type { Events } from "../events/events.ts";
 import { openBridgeDriver } from "./bridge-driver.ts";
 import { createNetwork } from "./create-network.ts";
+import { configureDefaultNetwork, type DefaultNetworkOptions } from "./default-network.ts";
 import { openDns } from "./dns/dns.ts";
 import { allEndpoints, endpointsOfContainer, endpointsOfNetwork, updateEndpoint, type EndpointRecord } from "./endpoint-records.ts";
 import { DECLARATIONS, endpointElements, HOST_SETS, networkElements, RULES } from "./firewall-rules.ts";
@@ -22,7 +23,7 @@ import { settleGateway } from "./gateway.ts";
 import { connectNetwork, joinNetworks, type PlannedEndpoint } from "./join.ts";
 import { expectedObjects, foundObjects } from "./kernel-objects.ts";
 import { detachEndpoint, leaveNetworks } from "./leave.ts";
-import { allNetworks, ensurePredefined, findNetwork, saveNetwork, type NetworkRecord } from "./network-records.ts";
+import { allNetworks, DEFAULT_NETWORK, ensurePredefined, findNetwork, isPredefined, type NetworkRecord } from "./network-records.ts";
 import { publishNames, serveNames } from "./names-served.ts";
 import { filterNetworks, networkResource } from "./network-resource.ts";
 import type { Endpoint, EndpointRequest, Networks } from "./networks.ts";
@@ -44,8 +45,7 @@ export interface NetworksOptions {
   workerPath: string;
   /** The program of the DNS thread (`bin/dns-worker.ts`, or its bundle). */
   dnsWorkerPath: string;
-  /** The default network's bridge. `address` is `--bip`: `172.17.0.1/16`. */
-  bridge?: { name?: string | undefined; address?: string | undefined; mtu?: number | undefined } | undefined;
+  bridge?: DefaultNetworkOptions | undefined;
   /** `default-address-pools`; Docker's own when absent. */
   addressPools?: readonly SubnetPool[] | undefined;
   /** How the firewall is reached; the best way the machine has when absent. For tests of the others. */
@@ -55,10 +55,6 @@ export interface NetworksOptions {
   /** Takes the bridge and the firewall's table away when disposed of, which otherwise stay as Docker's do. For tests. */
   removeBridge?: boolean | undefined;
 }
-
-const DEFAULT_NETWORK = "bridge";
-/** Name of the default network's bridge. */
-const DEFAULT_BRIDGE = "tsubo0";
 
 /** How often we look whether somebody changed the firewall, removed our bridge or plugged a link in. */
 const WATCH_INTERVAL_MS = 1000;
@@ -76,11 +72,10 @@ export async function openNetworks(options: NetworksOptions): Promise<Networks> 
   const dns = openDns({ kernel, log, workerPath: options.dnsWorkerPath });
   const holder = openPortHolder();
   const addressPools = options.addressPools ?? DEFAULT_POOLS;
-  const drivers = { bridge: openBridgeDriver(kernel, openPorts(holder), log, addressPools), null: nullDriver, host: undefined };
+  const drivers = { bridge: openBridgeDriver(kernel, openPorts(holder), log), null: nullDriver, host: undefined };
   const parts: NetworkParts = { database, roots, log, kernel, dns, drivers, addressPools };
   const locks = new KeyedLock();
   ensurePredefined(database);
-  configureDefaultBridge(database, options);
 
   /** Firewall and bridges are there. Undefined when they could not be made; tried again at the next join. */
   let ready: Promise<void> | undefined;
@@ -243,8 +238,10 @@ export async function openNetworks(options: NetworksOptions): Promise<Networks> 
 }
 
 /** Firewall first, then the bridges: nothing is reachable before its rules are there. */
-async function setUpNetworks(parts: NetworkParts, { firewallWay: way = "owner", without = [] }: NetworksOptions): Promise<void> {
+async function setUpNetworks(parts: NetworkParts, options: NetworksOptions): Promise<void> {
   const { database, kernel, roots, log } = parts;
+  const { firewallWay: way = "owner", without = [], bridge = {} } = options;
+  await configureDefaultNetwork(parts, bridge);
   const networks = allNetworks(database);
   const settings = {
     table: firewallTable(roots),
@@ -258,17 +255,23 @@ async function setUpNetworks(parts: NetworkParts, { firewallWay: way = "owner", 
   const firewall = await kernel.call("openFirewall", settings, without);
   log.debug(firewall, "firewall ready");
   for (const network of networks.filter(({ driver }) => driver !== "host")) {
-    if (network.removing === true) {
-      await finishRemoval(parts, network);
-      continue;
+    try {
+      await setUpNetwork(parts, network);
+    } catch (error) {
+      // One that cannot be made is no reason to go without the others.
+      if (isPredefined(network)) throw error;
+      log.error({ network: network.name, error: messageOf(error) }, "setting up a network");
     }
-    const driver = driverOf(parts, network);
-    driver.validate(network);
-    const made = await driver.setUp(network);
-    if (JSON.stringify(made) !== JSON.stringify(network)) saveNetwork(database, made);
   }
   const { blocking } = await kernel.call("watchHost", true);
   warnOfBlocking(log, blocking);
+}
+
+async function setUpNetwork(parts: NetworkParts, network: NetworkRecord): Promise<void> {
+  if (network.removing === true) return finishRemoval(parts, network);
+  const driver = driverOf(parts, network);
+  driver.validate(network);
+  await driver.setUp(network);
 }
 
 function warnOfBlocking(log: Log, chains: string[]): void {
@@ -279,18 +282,6 @@ function warnOfBlocking(log: Log, chains: string[]): void {
 export function firewallTable(roots: Roots): string {
   if (roots.exec === "/run/tsubo") return "tsubo";
   return `tsubo_${createHash("sha256").update(roots.exec).digest("hex").slice(0, 8)}`;
-}
-
-/** Writes what the daemon was started with into the record of the default network. */
-function configureDefaultBridge(database: Database, { bridge = {} }: NetworksOptions): void {
-  const network = findNetwork(allNetworks(database), "bridge");
-  const name = bridge.name ?? DEFAULT_BRIDGE;
-  const changed: NetworkRecord = {
-    ...network,
-    pools: network.bridge?.name === name ? network.pools : [],
-    bridge: { name, icc: true, masquerade: true, mtu: bridge.mtu, address: bridge.address },
-  };
-  if (JSON.stringify(changed) !== JSON.stringify(network)) saveNetwork(database, changed);
 }
 
 function present(database: Database): NetworkRecord[] {

@@ -72,6 +72,12 @@ export interface DefaultRoute {
   gateway: string;
 }
 
+/**
+ * The kernel asks from it who has the address of a packet that it forwards; without one it does not ask at all. We generate none, since
+ * bridges may share a MAC address; Docker gives its bridges the same one.
+ */
+const LINK_LOCAL: InterfaceAddress = { address: "fe80::1", prefixLength: 64 };
+
 const nameToIndex = libc("unsigned int if_nametoindex(const char *name)");
 
 /** The bridge is there, is up, has an address and forwards. An existing one keeps the address it has. */
@@ -97,7 +103,10 @@ export function ensureBridge(routes: NetlinkSocket, spec: BridgeSpec, closedBy: 
     ensureSetting(`ipv6/conf/${spec.name}/force_forwarding`, "1");
   }
   const { index, address: ipv4Address } = found;
-  const given = spec.addresses.filter((each) => isOfIpv6(each) || ipv4Address === undefined);
+  const given = [
+    ...spec.addresses.filter((each) => isOfIpv6(each) || ipv4Address === undefined),
+    ...(spec.addresses.some(isOfIpv6) ? [LINK_LOCAL] : []),
+  ];
   routes.transact([
     ...given.map(({ address, prefixLength }) => {
       return addAddress(index, addressBytes(address), prefixLength, `giving ${spec.name} its address ${address}`);

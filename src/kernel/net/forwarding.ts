@@ -1,5 +1,5 @@
 import type { Firewall } from "./firewall.ts";
-import { decodeLink, dumpLinks } from "./links.ts";
+import { decodeLink, dumpLinks, LINK_PREFIX } from "./links.ts";
 import type { NetlinkSocket } from "./netlink-socket.ts";
 import { ensureSetting, readSetting, writeSetting } from "./settings.ts";
 
@@ -16,11 +16,11 @@ export type Ipv6Forwarding = "links" | "host";
 
 export function ensureForwarding(routes: NetlinkSocket, firewall: Firewall, ipv6: Ipv6Forwarding): void {
   const bridges = new Set(firewall.keysOf("bridges"));
-  // A port of a bridge does no IP of its own.
+  // A port of a bridge does no IP of its own; bridges of other daemons are theirs to switch.
   const links = routes
     .query(dumpLinks)
     .map(decodeLink)
-    .filter((link) => !link.loopback && link.master === 0 && !bridges.has(link.name))
+    .filter((link) => !link.loopback && link.master === 0 && !bridges.has(link.name) && !link.name.startsWith(LINK_PREFIX))
     .map((link) => link.name);
   if (readSetting("ipv4/ip_forward") === "1") leave(firewall, "uplinks");
   else switchLinks(firewall, "uplinks", links, forwardingOf);
