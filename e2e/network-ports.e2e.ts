@@ -201,24 +201,34 @@ describe("holding", () => {
 });
 
 describe("moving", () => {
-  test("a UDP client that never pauses reaches the container that has the port now", async () => {
-    const client = (): Promise<string> => topology.outside.ask("udp", "192.0.2.1", 8053, 5353);
+  test.each([
+    { family: 4, networks: ["bridge"], host: "192.0.2.1", seen: "192.0.2.2", any: "0.0.0.0" },
+    { family: 6, networks: ["dual"], host: "fd00:2::1", seen: "fd00:2::2", any: "::" },
+  ])("a UDP client of IPv$family that never pauses reaches the container that has the port now", async ({ networks, host, seen, any }) => {
+    if (networks[0] === "dual") await daemon.createNetwork({ Name: "dual", EnableIPv6: true });
+    const client = (): Promise<string> => topology.outside.ask("udp", host, 8053, 5353);
     const port = { hostPort: 8053, containerPort: 53, protocol: "udp" } as const;
+    const serves = async (container: TestContainer, name: string): Promise<TestHost> => {
+      const served = openHost(container.file);
+      servers.push(served);
+      await served.serve("udp", any, 53, name);
+      return served;
+    };
     // Asked before anybody serves it: the kernel remembers this as a connection to the host.
     expect(await client()).toMatch(/TIMEOUT|ECONNREFUSED/);
-    const first = await add({ ports: [port] });
-    const server = await serving(first, "udp", 53, "first");
-    expect(await client()).toBe("first 192.0.2.2");
+    const first = await add({ networks, ports: [port] });
+    const server = await serves(first, "first");
+    expect(await client()).toBe(`first ${seen}`);
     await server.close();
     await daemon.networks.leave(first.id);
     // Others take the address and the port.
-    const heir = await add({});
+    const heir = await add({ networks });
     expect(heir.address).toBe(first.address);
-    await serving(heir, "udp", 53, "heir");
+    await serves(heir, "heir");
     expect(await client()).toMatch(/TIMEOUT|ECONNREFUSED/);
-    const second = await add({ ports: [port] });
-    await serving(second, "udp", 53, "second");
-    expect(await client()).toBe("second 192.0.2.2");
+    const second = await add({ networks, ports: [port] });
+    await serves(second, "second");
+    expect(await client()).toBe(`second ${seen}`);
   });
 
   test("an address that is used again at once answers from its new container", async () => {
