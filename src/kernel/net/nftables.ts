@@ -79,15 +79,19 @@ export function openNftables(scratchFile: string, runProgram: RunProgram, way: F
   }
 }
 
-/**
- * Runs one transaction in the calling thread's network namespace, which may be a container's, and keeps nothing open. `viaProgram`: not by
- * the library.
- */
-export function runInThisNamespace(commands: string, scratchFile: string, runProgram: RunProgram, viaProgram: boolean): void {
+export type NftablesCommands = Pick<Nftables, "run" | "list">;
+
+/** Nftables of the calling thread's network namespace, which may be a container's, for a moment. `viaProgram`: not by the library. */
+export function withNftables<T>(
+  scratchFile: string,
+  runProgram: RunProgram,
+  viaProgram: boolean,
+  work: (nftables: NftablesCommands) => T,
+): T {
   const context = viaProgram ? undefined : createContext();
-  if (context === undefined) return openProgram(scratchFile, runProgram).run(commands);
+  if (context === undefined) return work(openProgram(scratchFile, runProgram));
   try {
-    context.run(commands);
+    return work(context);
   } finally {
     context.free();
   }
@@ -104,14 +108,7 @@ function openLibrary(): Omit<Nftables, "generation"> | undefined {
   return {
     by: "libnftables",
     run: context.run,
-    list(command) {
-      context.setOutputFlags(JSON_OUTPUT);
-      try {
-        return parseListing(context.run(command));
-      } finally {
-        context.setOutputFlags(0);
-      }
-    },
+    list: context.list,
     own: (table) => owner !== undefined && ownTable(owner, table),
     close: context.free,
   };
@@ -119,7 +116,7 @@ function openLibrary(): Omit<Nftables, "generation"> | undefined {
 
 interface Context {
   run: (commands: string) => string;
-  setOutputFlags: (flags: number) => void;
+  list: (command: string) => Record<string, unknown>[];
   free: () => void;
 }
 
@@ -133,16 +130,24 @@ function createContext(): Context | undefined {
     throw new EngineError("system", "opening libnftables: nft_ctx_new failed: is this process allowed to use netlink (CAP_NET_ADMIN)?");
   bufferOutput(context);
   bufferError(context);
+  const run = (commands: string): string => {
+    const result = Number(runCommands(context, commands));
+    // Reading a buffer also empties it: take both, always.
+    const said = String(output(context) ?? "");
+    const complaint = String(errorText(context) ?? "");
+    if (result !== 0) throw new EngineError("system", `changing the firewall: ${complaint.trim() || "nftables refused without a word"}`);
+    return said;
+  };
   return {
-    run(commands) {
-      const result = Number(runCommands(context, commands));
-      // Reading a buffer also empties it: take both, always.
-      const said = String(output(context) ?? "");
-      const complaint = String(errorText(context) ?? "");
-      if (result !== 0) throw new EngineError("system", `changing the firewall: ${complaint.trim() || "nftables refused without a word"}`);
-      return said;
+    run,
+    list(command) {
+      setOutputFlags(context, JSON_OUTPUT);
+      try {
+        return parseListing(run(command));
+      } finally {
+        setOutputFlags(context, 0);
+      }
     },
-    setOutputFlags: (flags) => void setOutputFlags(context, flags),
     free: () => void free(context),
   };
 }

@@ -30,7 +30,7 @@ import {
 import { ignoring, NETLINK_NETFILTER, NETLINK_ROUTE, openNetlinkSocket, type NetlinkSocket } from "./netlink-socket.ts";
 import { openNameSockets, type NameSockets } from "./name-sockets.ts";
 import { createNamespace, listNamespaces, removeNamespace } from "./netns.ts";
-import { runInThisNamespace, type RunProgram } from "./nftables.ts";
+import { withNftables, type RunProgram } from "./nftables.ts";
 import { decodeAddress, decodeRoute, dumpIpv4Addresses, dumpIpv4Routes, dumpIpv6Addresses, dumpIpv6Routes } from "./routes.ts";
 import { readSetting, writeSetting } from "./settings.ts";
 
@@ -53,8 +53,8 @@ export interface Operations {
   /** Gives a namespace these default routes and takes all others away. */
   setDefaultRoutes(namespaceFile: string, wanted: readonly DefaultRoute[]): void;
   /**
-   * Opens the sockets of a container's name server in its namespace, and lets its packets reach them; what an earlier daemon opened there
-   * is replaced. The caller owns the descriptors.
+   * Opens the sockets of a container's name server in its namespace, where an earlier daemon had them if it did, and lets packets reach
+   * them. The caller owns the descriptors.
    */
   openNameSockets(namespaceFile: string): NameSockets;
   /** Takes a port out of its bridge's traffic at once; the link itself dies with its namespace. */
@@ -133,8 +133,7 @@ export function openOperations(runProgram: RunProgram): Operations & { close(): 
     removeNamespace,
     connect: (spec) => connectToBridge(routes, spec, closedBy()),
     setDefaultRoutes,
-    openNameSockets: (namespaceFile) =>
-      openNameSockets(namespaceFile, (commands) => runInThisNamespace(commands, scratchFile, runProgram, viaProgram)),
+    openNameSockets: (namespaceFile) => openNameSockets(namespaceFile, (work) => withNftables(scratchFile, runProgram, viaProgram, work)),
     disablePort: (link) => ignoring(["ENODEV", "EOPNOTSUPP"], () => routes.transact([disablePort(link)])),
     reattach(link, bridge, closed) {
       const found = findBridge(routes, bridge);

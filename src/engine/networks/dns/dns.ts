@@ -1,9 +1,9 @@
-import { closeSync } from "node:fs";
 import { Worker } from "node:worker_threads";
 
 import { messageOf } from "../../../base/errors.ts";
 import type { Log } from "../../../base/log.ts";
 import type { KernelWorker } from "../../../kernel/net/kernel-worker.ts";
+import { closeBoth } from "../../../kernel/net/name-sockets.ts";
 import type { NamedEndpoint } from "./names.ts";
 import type { DnsView } from "./resolver.ts";
 import type { DnsCommand, DnsReport } from "./serve-dns-worker.ts";
@@ -69,8 +69,7 @@ export function openDns({ kernel, log, workerPath }: DnsOptions): Dns {
     const sockets = await kernel.call("openNameSockets", namespaceFile);
     const container = served.get(containerId);
     if (container === undefined || isDisposed) {
-      for (const fd of Object.values(sockets)) closeSync(fd);
-      return;
+      return closeBoth(sockets);
     }
     if (worker === undefined) start();
     send({ kind: "open", containerId, sockets, ...container });
