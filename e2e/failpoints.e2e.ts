@@ -126,7 +126,12 @@ describe.each(STARTS)("$what", ({ steps, prepare }) => {
 async function useVolume(d: TestDaemon): Promise<void> {
   await d.docker("run", "--rm", "-v", "filled:/bin", "busybox", "true");
   await d.docker("volume", "rm", "filled");
+  // Once more while somebody looks at it, empty.
+  await d.docker("run", "-d", "--name", "watcher", "-v", "watched:/seen", "busybox", "sleep", "1000");
+  await d.docker("create", "--name", "filler", "-v", "watched:/bin", "busybox", "true");
   if ((await d.docker("version")).code !== 0) return;
+  await d.docker("rm", "-f", "watcher", "filler");
+  await d.docker("volume", "rm", "watched");
   await d.dockerOk("run", "--rm", "-v", "filled:/bin", "busybox", "true");
   const image = await d.dockerOk("run", "--rm", "busybox", "ls", "-l", "/bin");
   expect(await d.dockerOk("run", "--rm", "-v", "filled:/seen", "busybox", "ls", "-l", "/seen")).toBe(image);

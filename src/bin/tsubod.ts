@@ -6,6 +6,7 @@ import { EngineError, messageOf } from "../base/errors.ts";
 import { openLog, type Log } from "../base/log.ts";
 import { openBuilds } from "../engine/build/open-builds.ts";
 import { openContainerSet } from "../engine/containers/container-set.ts";
+import type { Container } from "../engine/containers/container.ts";
 import type { ContainerSettings } from "../engine/containers/context.ts";
 import { openContainers } from "../engine/containers/open.ts";
 import { openEvents } from "../engine/events/events.ts";
@@ -89,7 +90,9 @@ async function openDaemon(config: DaemonConfig, log: Log): Promise<AsyncDisposab
       certificateFolders: CERTIFICATE_FOLDERS,
     },
     usersOf: (imageId) => {
-      const users = set.all().filter((container) => container.imageId === imageId);
+      const isUser = (container: Container): boolean =>
+        container.imageId === imageId || container.mounts.some((mount) => mount.imageId === imageId);
+      const users = set.all().filter(isUser);
       return users.map((container) => ({ id: container.id, running: container.state.status === "running" }));
     },
   });

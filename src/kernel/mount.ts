@@ -1,5 +1,6 @@
 import path from "node:path";
 import { closeSync, openSync, readFileSync } from "node:fs";
+import { getSystemErrorMessage } from "node:util";
 
 import { checked, checkedAsync, libc, SystemCallError } from "./ffi.ts";
 
@@ -81,6 +82,7 @@ const syscallFsconfig = libc("long syscall(long number, int fd, uint command, co
 const syscallFsmount = libc("long syscall(long number, int fd, uint flags, uint attributes)");
 const syscallMoveMount = libc("long syscall(long number, int fromFd, const char *from, int toFd, const char *to, uint flags)");
 const mount2 = libc("int mount(const char *source, const char *target, const char *type, ulong flags, const char *data)");
+const nativeStatvfs = libc("int statvfs(const char *path, void *status)");
 const umount2 = libc("int umount2(const char *target, int flags)");
 
 let lowerPlus = true;
@@ -191,10 +193,42 @@ export async function mountFileSystem(mount: { type: string; source: string; tar
   const isBind = (flags & MS_BIND) !== 0;
   const what = `${mount.source} at ${mount.target}`;
   const type = isBind || mount.type === "none" ? null : mount.type;
-  await checkedAsync("mount", mount2, [mount.source, mount.target, type, flags, data.length === 0 ? null : data.join(",")], what);
+  const options = data.length === 0 ? null : data.join(",");
+  try {
+    await checkedAsync("mount", mount2, [mount.source, mount.target, type, flags, options], what);
+  } catch (error) {
+    if (!(error instanceof SystemCallError)) throw error;
+    // In the words of Docker's library for it.
+    const how = `${flags === 0 ? "" : `, flags: 0x${flags.toString(16)}`}${options === null ? "" : `, data: ${options}`}`;
+    throw new Error(`mount ${mount.source}:${mount.target}${how}: ${getSystemErrorMessage(-error.errno)}`, { cause: error });
+  }
   // What a bind mount may not do has to be said by a second call.
-  if (isBind && (flags & ~(MS_BIND | MS_REC)) !== 0)
-    await checkedAsync("mount", mount2, [null, mount.target, null, MS_REMOUNT | (flags & ~MS_REC), null], what);
+  if (isBind && (flags & ~(MS_BIND | MS_REC)) !== 0) {
+    try {
+      await checkedAsync("mount", mount2, [null, mount.target, null, MS_REMOUNT | (flags & ~MS_REC), null], what);
+    } catch (error) {
+      await unmount(mount.target);
+      throw error;
+    }
+  }
+}
+
+const ST_FLAGS = [
+  [1, "ro"],
+  [2, "nosuid"],
+  [4, "nodev"],
+  [8, "noexec"],
+] as const;
+/** `struct statvfs` of glibc and musl on 64 bits: f_flag is its tenth word. */
+const STATVFS_BYTES = 128;
+const STATVFS_FLAG_AT = 72;
+
+/** What may not be done by way of the mount that holds `file`. */
+export async function mountRestrictions(file: string): Promise<string[]> {
+  const status = Buffer.alloc(STATVFS_BYTES);
+  await checkedAsync("statvfs", nativeStatvfs, [file, status], file);
+  const flags = status.readUInt32LE(STATVFS_FLAG_AT);
+  return ST_FLAGS.filter(([bit]) => (flags & bit) !== 0).map(([, word]) => word);
 }
 
 /** Bind mounts of folders below `folder`. */

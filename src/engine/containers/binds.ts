@@ -124,7 +124,13 @@ async function parseMountRequest(request: MountRequest): Promise<MountPoint> {
       forbid({ VolumeOptions, ImageOptions, TmpfsOptions });
       checkAbsolute(Source);
       if (BindOptions?.CreateMountpoint !== true) await checkExists(Source);
-      return { ...empty, type: "bind", source: path.posix.resolve(Source), propagation: propagation === "" ? "rprivate" : propagation };
+      return {
+        ...empty,
+        type: "bind",
+        source: path.posix.resolve(Source),
+        propagation: propagation === "" ? "rprivate" : propagation,
+        ...(BindOptions?.NonRecursive === true ? { isShallow: true } : {}),
+      };
     }
     case "volume": {
       forbid({ BindOptions, ImageOptions, TmpfsOptions });

@@ -60,6 +60,10 @@ export interface MountPoint {
   subpath?: string | undefined;
   /** What the image has there is not copied into the volume. */
   noCopy?: boolean | undefined;
+  /** Of a bind: what is mounted below the source is not shown. */
+  isShallow?: boolean | undefined;
+  /** Of an image mount: the image that its name meant when the container was made. */
+  imageId?: string | undefined;
 }
 
 export type ContainerState =

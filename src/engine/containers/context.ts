@@ -77,6 +77,15 @@ export function publishContainerEvent(
   });
 }
 
+/** Publishes that a container has its volumes, or had them. */
+export function publishVolumeEvents({ events }: ContainerContext, { id, mounts }: Container, action: "mount" | "unmount"): void {
+  for (const { type, name, driver, destination, propagation, readOnly } of mounts) {
+    if (type !== "volume") continue;
+    const how = action === "mount" ? { destination, propagation, "read/write": String(!readOnly) } : {};
+    events.publish({ type: "volume", action, actor: { id: name, attributes: { container: id, driver, ...how } } });
+  }
+}
+
 /** Publishes that a container has joined or left a network. */
 export function publishNetworkEvent(
   context: ContainerContext,

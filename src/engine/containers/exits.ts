@@ -6,7 +6,7 @@ import { retry } from "../../base/retry.ts";
 import type { Exit } from "../../keeper/keeper.ts";
 import type { Endpoint } from "../networks/networks.ts";
 import type { Container } from "./container.ts";
-import { publishContainerEvent, publishNetworkEvent, type ContainerContext } from "./context.ts";
+import { publishContainerEvent, publishNetworkEvent, publishVolumeEvents, type ContainerContext } from "./context.ts";
 import { removeLocked } from "./remove.ts";
 import { takeDown } from "./take-down.ts";
 
@@ -80,4 +80,5 @@ function announce(context: ContainerContext, container: Container, exit: Exit, s
   const seconds = (exit.finishedAtNs - startedAtNs) / 1_000_000_000n;
   publishContainerEvent(context, container, "die", { exitCode: String(exit.exitCode), execDuration: String(seconds) });
   for (const endpoint of endpoints) publishNetworkEvent(context, container, endpoint, "disconnect");
+  publishVolumeEvents(context, container, "unmount");
 }

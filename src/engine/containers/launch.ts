@@ -7,7 +7,7 @@ import { together } from "../../base/together.ts";
 import type { Undo } from "../../base/undo.ts";
 import { hastenMoves } from "../../kernel/cgroups.ts";
 import { paths } from "../../store/roots.ts";
-import { ensureBindSources } from "./bind-sources.ts";
+import { ensureBindSources, readBindFacts } from "./bind-sources.ts";
 import type { Container } from "./container.ts";
 import type { ContainerContext } from "./context.ts";
 import { lookUpDevices } from "./host-devices.ts";
@@ -17,7 +17,7 @@ import type { JoinedNamespaces } from "./oci-namespaces.ts";
 import type { OciMount } from "./oci-mounts.ts";
 import { buildSpec } from "./oci-spec.ts";
 import { removeBundle } from "./take-down.ts";
-import { mountVolumes, unmountVolumes } from "./volume-mounts.ts";
+import { mountVolumes, needsMounting, unmountVolumes } from "./volume-mounts.ts";
 import { resolveUser } from "./user.ts";
 
 /** Where a container's root file system comes from. */
@@ -58,10 +58,9 @@ export async function launch(
   };
   const [, network] = await together(mount(), joinNetworks(context, container));
   failpoint("containers.start.mounted");
-  const binds = await ensureBindSources(container);
-  const needsMounts = container.mounts.some(({ type }) => type === "volume" || type === "image");
-  undo.defer("unmounting its volumes", () => (needsMounts ? unmountVolumes(context, container) : undefined));
-  const mounts = needsMounts ? await mountVolumes(context, container) : container.mounts;
+  await ensureBindSources(container);
+  undo.defer("unmounting its volumes", () => (needsMounting(container) ? unmountVolumes(context, container) : undefined));
+  const mounts = needsMounting(container) ? await mountVolumes(context, container) : container.mounts;
 
   const spec = buildSpec({
     container: { ...container, mounts },
@@ -69,7 +68,7 @@ export async function launch(
     rootfsPath: rootfs,
     user: await resolveUser(rootfs, container.config.User, container.hostConfig.GroupAdd ?? []),
     devices: await lookUpDevices(container.hostConfig),
-    binds,
+    binds: await readBindFacts(mounts),
     joined: { network: network.netnsPath, ...joined },
     files: network.files,
     linkEnvironment: network.environment,

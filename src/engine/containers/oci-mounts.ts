@@ -2,6 +2,7 @@ import path from "node:path";
 
 import type { HostConfig, MountRequest } from "../../api/container-config.ts";
 import { EngineError } from "../../base/errors.ts";
+import type { BindFacts } from "./bind-sources.ts";
 import type { Container, MountPoint } from "./container.ts";
 import { namespaceMode } from "./namespace-modes.ts";
 import { mergeTmpfsOptions, tmpfsOptionsOfMount } from "./tmpfs-options.ts";
@@ -23,8 +24,7 @@ export interface MountInput {
   /** The init program to put in place, with `--init`. */
   initPath: string | undefined;
   writableCgroups: boolean;
-  /** Sources of binds that are no folders. */
-  fileSources: ReadonlySet<string>;
+  binds: BindFacts;
   /** The kernel can make a whole tree of mounts read-only (5.12). */
   recursiveReadOnly: boolean;
 }
@@ -126,9 +126,12 @@ function boundMount(mount: MountPoint, request: MountRequest | undefined, input:
   const bind = request?.BindOptions;
   // crun takes every target of `rro` for a folder; a file has nothing mounted below it.
   const recursive =
-    input.recursiveReadOnly && !input.fileSources.has(mount.source) && bind?.ReadOnlyNonRecursive !== true && bind?.NonRecursive !== true;
+    input.recursiveReadOnly && !input.binds.files.has(mount.source) && bind?.ReadOnlyNonRecursive !== true && !mount.isShallow;
+  // crun's bind mounts may do what the mount of the source may not.
+  const restrictions = input.binds.restrictions.get(mount.source) ?? [];
   return bindMount(mount.destination, mount.source, [
-    bind?.NonRecursive === true ? "bind" : "rbind",
+    mount.isShallow ? "bind" : "rbind",
+    ...restrictions.filter((word) => word !== "ro" || !mount.readOnly),
     ...(mount.readOnly ? [recursive ? "rro" : "ro"] : []),
     mount.propagation === "" ? "rprivate" : mount.propagation,
   ]);

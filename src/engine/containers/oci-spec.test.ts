@@ -16,7 +16,7 @@ function specOf(container: Container, different: Partial<SpecInput> = {}): Retur
     rootfsPath: "/rootfs",
     user: { uid: 0, gid: 0, additionalGids: [0], home: "/root" },
     devices: NO_DEVICES,
-    binds: { files: new Set() },
+    binds: { files: new Set(), restrictions: new Map() },
     joined: {},
     files: { hosts: "/container/hosts", hostname: "/container/hostname", resolvConf: "/container/resolv.conf" },
     cgroupParent: "/docker",

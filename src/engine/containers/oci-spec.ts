@@ -122,7 +122,7 @@ export function buildSpec(input: SpecInput): OciSpec {
       shmPath: input.shmPath,
       initPath,
       writableCgroups: security.writableCgroups ?? hostConfig.Privileged,
-      fileSources: input.binds.files,
+      binds: input.binds,
       recursiveReadOnly: kernelIsAtLeast(host.kernel, 5, 12),
     }),
     ...(hostConfig.Annotations === undefined ? {} : { annotations: Object.fromEntries(hostConfig.Annotations) }),

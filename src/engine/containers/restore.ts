@@ -12,7 +12,7 @@ import type { ContainerContext } from "./context.ts";
 import { handleExit } from "./exits.ts";
 import { removeLocked } from "./remove.ts";
 import { endUnrecorded } from "./start.ts";
-import { takeDown } from "./take-down.ts";
+import { removeBundle, takeDown } from "./take-down.ts";
 import { unmountVolumes } from "./volume-mounts.ts";
 
 /** Exit code of a container whose end nobody saw, as Docker has it. */
@@ -37,7 +37,7 @@ export async function restore(context: ContainerContext): Promise<void> {
     }
   }
   await sweep(context, kept);
-  await context.volumes.restore();
+  await context.volumes.restore(running);
 }
 
 async function restoreContainer(
@@ -112,6 +112,6 @@ async function sweep(context: ContainerContext, kept: Map<string, KeptContainer>
     if (kept.has(id) || context.set.find(id) !== undefined) continue;
     await context.layers.unmountWritable(paths.rootfs(context.roots, id));
     await unmountVolumes(context, { id, mounts: [] });
-    await rm(paths.bundle(context.roots, id), { recursive: true, force: true });
+    await removeBundle(context, id);
   }
 }

@@ -3,7 +3,7 @@ import { failpoint } from "../../base/failpoint.ts";
 import { retry } from "../../base/retry.ts";
 import { Undo } from "../../base/undo.ts";
 import { statusOf, type Container } from "./container.ts";
-import { publishContainerEvent, publishNetworkEvent, type ContainerContext } from "./context.ts";
+import { publishContainerEvent, publishNetworkEvent, publishVolumeEvents, type ContainerContext } from "./context.ts";
 import { launch } from "./launch.ts";
 import { tellLinked } from "./links.ts";
 import { sharedContainer } from "./namespace-modes.ts";
@@ -72,6 +72,7 @@ async function startLocked(context: ContainerContext, container: Container): Pro
   undo.keep();
   await tellLinked(context, container);
   for (const endpoint of networks.endpointsOf(container.id)) publishNetworkEvent(context, container, endpoint, "connect");
+  publishVolumeEvents(context, container, "mount");
   publishContainerEvent(context, container, "start");
 }
 

@@ -4,7 +4,7 @@ import { codeOf, messageOf } from "../../base/errors.ts";
 import { retry } from "../../base/retry.ts";
 import { paths } from "../../store/roots.ts";
 import type { Container } from "./container.ts";
-import { unmountVolumes } from "./volume-mounts.ts";
+import { needsMounting, pinnedPlaces, removePlace, unmountVolumes } from "./volume-mounts.ts";
 import type { ContainerContext } from "./context.ts";
 
 /** A step that fails may succeed a moment later; then it is left to the doctor and the next start. */
@@ -29,15 +29,18 @@ export async function takeDown(
     step("unmounting its root file system", () => unmount(paths.rootfs(context.roots, container.id))),
     step("letting go of its process", () => context.keeper.forgetContainer(container.id)),
   ]);
-  if (container.mounts.some(({ type }) => type === "volume" || type === "image"))
-    await step("unmounting its volumes", () => unmountVolumes(context, container));
+  if (needsMounting(container)) await step("unmounting its volumes", () => unmountVolumes(context, container));
   await step("removing its bundle", () => removeBundle(context, container.id));
 }
 
-/** Removes a bundle. Its root file system must be unmounted: a folder that is still a mount point stops the removal, never what is inside it. */
+/**
+ * Removes a bundle. Its root file system and parts of volumes must be unmounted: a place that is still a mount point stops the removal, never
+ * what is inside it.
+ */
 export async function removeBundle(context: ContainerContext, containerId: string): Promise<void> {
   await rmdir(paths.rootfs(context.roots, containerId)).catch((error: unknown) => {
     if (codeOf(error) !== "ENOENT") throw error;
   });
+  for (const place of pinnedPlaces(context, containerId)) await removePlace(place);
   await rm(paths.bundle(context.roots, containerId), { recursive: true, force: true });
 }

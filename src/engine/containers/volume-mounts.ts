@@ -1,5 +1,5 @@
-import { openSync } from "node:fs";
-import { mkdir, readdir, rmdir } from "node:fs/promises";
+import { existsSync, fstatSync, lstatSync, openSync, readdirSync } from "node:fs";
+import { mkdir, rmdir, unlink, writeFile } from "node:fs/promises";
 import path from "node:path";
 
 import { EngineError, messageOf } from "../../base/errors.ts";
@@ -22,7 +22,7 @@ export async function prepareVolumes(context: ContainerContext, container: Conta
   const held = new DisposableStack();
   try {
     for (const mount of container.mounts) {
-      if (mount.type === "image") checkImage(context, mount);
+      if (mount.type === "image") mount.imageId = imageIdOf(context, mount);
       if (mount.type !== "volume") continue;
       const isNamed = mount.name !== "";
       const name = isNamed ? mount.name : newId();
@@ -37,7 +37,9 @@ export async function prepareVolumes(context: ContainerContext, container: Conta
           await context.volumes.remove(name, { force: true });
         });
       }
-      if (mount.noCopy !== true && mount.subpath === undefined) await context.volumes.fill(name, imageFolder(context, container, mount));
+      if (mount.noCopy === true || mount.subpath !== undefined) continue;
+      const volatile = container.hostConfig.AutoRemove && mount.isAnonymous === true;
+      await context.volumes.fill(name, imageFolder(context, container, mount), { volatile });
     }
     return held;
   } catch (error) {
@@ -55,9 +57,11 @@ function askedOptions(container: Container, mount: MountPoint): { options: Map<s
   return { options: new Map(request?.DriverConfig?.Options ?? []), labels };
 }
 
-function checkImage({ images }: ContainerContext, mount: MountPoint): void {
+function imageIdOf({ images }: ContainerContext, mount: MountPoint): string {
+  const image = images.find(mount.source);
   // Not `notFound`, as above.
-  if (images.find(mount.source) === undefined) throw new EngineError("invalid", `No such image: ${mount.source}`);
+  if (image === undefined) throw new EngineError("invalid", `No such image: ${mount.source}`);
+  return image.id;
 }
 
 /** The folder that the image has at a mount point's place, found as the container would: symlinks lead no further than its root. */
@@ -102,68 +106,86 @@ function openBelow(root: string, name: string): number | undefined {
   }
 }
 
-/** Where a container that runs has what cannot be named by a path alone: parts of volumes, images. */
-function pinned(context: Pick<ContainerContext, "roots">, containerId: string): string {
-  return path.join(paths.bundle(context.roots, containerId), "mounts");
+/** What cannot be named by a path alone is mounted in the container's bundle first: parts of volumes, images, folders without what is below. */
+export function needsMounting({ mounts }: Pick<Container, "mounts">): boolean {
+  return mounts.some(({ type, isShallow }) => type === "volume" || type === "image" || isShallow === true);
+}
+
+function pinsFolder({ roots }: Pick<ContainerContext, "roots">, containerId: string): string {
+  return path.join(paths.bundle(roots, containerId), "mounts");
+}
+
+/** The places of such mounts that are there. */
+export function pinnedPlaces(context: Pick<ContainerContext, "roots">, containerId: string): string[] {
+  const folder = pinsFolder(context, containerId);
+  return existsSync(folder) ? readdirSync(folder).map((name) => path.join(folder, name)) : [];
 }
 
 /** Mounts what a container that starts is to see of volumes and images; gives its mount points with the sources of this run. */
 export async function mountVolumes(context: ContainerContext, container: Container): Promise<MountPoint[]> {
+  const folder = pinsFolder(context, container.id);
   const mounted: MountPoint[] = [];
   for (const [index, mount] of container.mounts.entries()) {
-    if (mount.type === "volume") {
-      const source = await context.volumes.mount(mount.name, container.id);
-      mounted.push({ ...mount, source: mount.subpath === undefined ? source : await pin(context, container, index, source, mount) });
-    } else if (mount.type === "image") {
-      const target = await pinFolder(context, container, index);
-      const image = context.images.get(mount.source);
-      await context.layers.mountReadOnly(image.chainId, target);
-      mounted.push({ ...mount, source: mount.subpath === undefined ? target : await pin(context, container, index, target, mount) });
-    } else mounted.push(mount);
+    const place = path.join(folder, String(index));
+    switch (mount.type) {
+      case "volume": {
+        const source = await context.volumes.mount(mount.name, container.id);
+        mounted.push({ ...mount, source: mount.subpath === undefined ? source : await pin(source, mount.subpath, place, mount.name) });
+        break;
+      }
+      case "image": {
+        const image = context.images.get(mount.imageId ?? mount.source);
+        await mkdir(place, { recursive: true, mode: 0o700 });
+        await context.layers.mountReadOnly(image.chainId, place);
+        const { subpath } = mount;
+        mounted.push({ ...mount, source: subpath === undefined ? place : await pin(place, subpath, `${place}-part`, mount.source) });
+        break;
+      }
+      case "bind":
+        mounted.push(mount.isShallow === true ? { ...mount, source: await pin(mount.source, "", place, mount.source) } : mount);
+        break;
+      case "tmpfs":
+        mounted.push(mount);
+    }
   }
   return mounted;
 }
 
-/** What lies at `subpath` now, whatever a symlink there may say later. */
-async function pin(
-  context: ContainerContext,
-  container: Container,
-  index: number,
-  root: string,
-  { subpath = "", name, source }: MountPoint,
-): Promise<string> {
-  let found: number;
-  const base = openSync(root, O_PATH | O_DIRECTORY);
+/** Mounts at `place` what lies at `subpath` now, whatever a symlink there may say later. */
+async function pin(root: string, subpath: string, place: string, name: string): Promise<string> {
+  const base = openSync(root, O_PATH);
+  let found = base;
   try {
-    found = openInRoot(base, subpath, O_PATH);
+    if (subpath !== "") found = openInRoot(base, subpath, O_PATH);
+    await mkdir(path.dirname(place), { recursive: true, mode: 0o700 });
+    if (fstatSync(found).isDirectory()) await mkdir(place, { mode: 0o700 });
+    else await writeFile(place, "", { mode: 0o600 });
+    await bindMount(`/proc/self/fd/${found}`, place);
+    return place;
   } catch (error) {
-    throw new EngineError("invalid", `cannot access path ${subpath} of ${name || source}: ${messageOf(error)}`, { cause: error });
+    throw new EngineError("invalid", `cannot access path ${subpath} of ${name}: ${messageOf(error)}`, { cause: error });
   } finally {
+    if (found !== base) close(found);
     close(base);
-  }
-  try {
-    const target = `${await pinFolder(context, container, index)}-part`;
-    await mkdir(target, { mode: 0o700 });
-    await bindMount(`/proc/self/fd/${found}`, target);
-    return target;
-  } finally {
-    close(found);
   }
 }
 
-async function pinFolder(context: ContainerContext, { id }: Container, index: number): Promise<string> {
-  const folder = path.join(pinned(context, id), String(index));
-  await mkdir(folder, { recursive: true, mode: 0o700 });
-  return folder;
+/** A container has ended, or has all its mounts; idempotent. */
+async function unpin(context: Pick<ContainerContext, "roots">, containerId: string): Promise<void> {
+  for (const place of pinnedPlaces(context, containerId)) {
+    while (await unmount(place));
+    await removePlace(place);
+  }
+}
+
+/** Never what is mounted there. */
+export async function removePlace(place: string): Promise<void> {
+  await (lstatSync(place).isDirectory() ? rmdir(place) : unlink(place));
 }
 
 /** A container has ended; idempotent. */
 export async function unmountVolumes(context: ContainerContext, { id, mounts }: Pick<Container, "id" | "mounts">): Promise<void> {
-  const folder = pinned(context, id);
-  for (const name of (await readdir(folder).catch(() => [])).toReversed()) {
-    while (await unmount(path.join(folder, name)));
-    await rmdir(path.join(folder, name));
-  }
+  await unpin(context, id);
   for (const { type, name } of mounts) if (type === "volume") await context.volumes.unmount(name, id);
 }
 

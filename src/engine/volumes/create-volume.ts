@@ -23,13 +23,14 @@ export async function ensureVolume(parts: VolumeParts, request: VolumeRequest): 
   const driver = drivers[driverName];
   if (driver === undefined)
     throw new EngineError("notFound", `create ${name}: error looking up volume plugin ${driverName}: plugin "${driverName}" not found`);
+  const labels = request.name === "" ? new Map([...request.labels, [ANONYMOUS_LABEL, ""]]) : request.labels;
   const volume: VolumeRecord = {
     name,
     driver: driverName,
     created: formatTime((nowNs() / 1_000_000_000n) * 1_000_000_000n),
-    labels: objectOf(request.labels),
+    labels: objectOf(labels),
     options: objectOf(request.options),
-    isAnonymous: request.labels.has(ANONYMOUS_LABEL),
+    isAnonymous: labels.has(ANONYMOUS_LABEL),
   };
   driver.validate(volume);
 

@@ -30,11 +30,13 @@ export function openLocalDriver(roots: Roots): VolumeDriver {
       await mkdir(dataOf(volume), { recursive: true, mode: 0o755 });
     },
     async remove(volume) {
-      // Never what is mounted there.
-      while (await unmount(dataOf(volume)));
-      if (isMounted(dataOf(volume))) throw new Error(`something is mounted at ${dataOf(volume)} again and again: unmount it`);
+      const [folder, data] = [paths.volume(roots, volume.name), dataOf(volume)];
+      if (needsMount(volume.options)) while (await unmount(data));
+      // Somebody else's: what it shows would be deleted with the rest.
+      const mounted = readMounts().find(({ target }) => target.startsWith(`${folder}/`));
+      if (mounted !== undefined) throw new Error(`device or resource busy: something is mounted at ${mounted.target}: unmount it first`);
       failpoint("volumes.remove.unmounted");
-      await rm(paths.volume(roots, volume.name), { recursive: true, force: true, maxRetries: 3 });
+      await rm(folder, { recursive: true, force: true, maxRetries: 3 });
     },
     mountpoint: dataOf,
     async mount(volume) {
@@ -51,19 +53,17 @@ export function openLocalDriver(roots: Roots): VolumeDriver {
       try {
         await mountFileSystem({ type, source: device, target, options: await withAddress(type, o) });
       } catch (error) {
-        throw new EngineError("system", `failed to mount local volume: mount ${device}:${target}: ${messageOf(error)}`, { cause: error });
+        const message = `error while mounting volume '${target}': failed to mount local volume: ${messageOf(error)}`;
+        throw new EngineError("system", message, { cause: error });
       }
     },
     async unmount(volume) {
       if (needsMount(volume.options)) await unmount(dataOf(volume));
     },
-    async mounted() {
-      const root = `${paths.volumes(roots)}/`;
-      return readMounts().flatMap(({ target }) => {
-        const [name = "", data, ...rest] = target.startsWith(root) ? target.slice(root.length).split("/") : [];
-        return data === "_data" && rest.length === 0 ? [name] : [];
-      });
-    },
+    staging: (volume) =>
+      needsMount(volume.options)
+        ? { folder: path.join(dataOf(volume), ".tsubo-fill"), isBeside: false }
+        : { folder: path.join(paths.volume(roots, volume.name), "_fill"), isBeside: true },
   };
 }
 

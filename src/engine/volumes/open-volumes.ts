@@ -1,5 +1,4 @@
-import { readdir } from "node:fs/promises";
-import path from "node:path";
+import { readdir, rm } from "node:fs/promises";
 
 import { messageOf } from "../../base/errors.ts";
 import { KeyedLock } from "../../base/locks.ts";
@@ -8,11 +7,11 @@ import { parseTimestamp } from "../../base/time.ts";
 import { paths } from "../../store/roots.ts";
 import { measureTree } from "../../store/tree-size.ts";
 import { ensureVolume } from "./create-volume.ts";
-import { dropStaging, fillVolume, finishFilling } from "./fill-volume.ts";
+import { fillVolume, finishFilling, isEmpty, removeEmptyVolume, type FillPlace } from "./fill-volume.ts";
 import { openLocalDriver } from "./local-driver.ts";
 import { driverOf, type VolumeParts } from "./parts.ts";
 import { finishRemoval, removeVolume } from "./remove-volume.ts";
-import { readVolumeFilter } from "./volume-filters.ts";
+import { readFlag, readVolumeFilter } from "./volume-filters.ts";
 import { allVolumes, findVolume, getVolume, type VolumeRecord } from "./volume-records.ts";
 import type { Volume, Volumes } from "./volumes.ts";
 
@@ -24,13 +23,12 @@ export function openVolumes(given: Omit<VolumeParts, "drivers">): Volumes {
   const parts: VolumeParts = { ...given, drivers: { local: openLocalDriver(roots) } };
   const locks = new KeyedLock();
   const holds = new Map<string, number>();
+  /** The containers that run, or are being started, by the volumes they have. */
+  const mountedBy = new Map<string, Set<string>>();
   const usersOf = (name: string): string[] => [...parts.usersOf(name).map(({ id }) => id), ...(holds.has(name) ? [HOLDER] : [])];
   const present = (): VolumeRecord[] => allVolumes(database).filter((volume) => volume.removing !== true);
-  const folderOf = (name: string): string => paths.volume(roots, name);
   const publicOf = (volume: VolumeRecord): Volume => ({ ...volume, mountpoint: driverOf(parts, volume).mountpoint(volume) });
   const bytesOf = (volume: VolumeRecord): Promise<number> => measureTree(driverOf(parts, volume).mountpoint(volume));
-  const tell = (volume: VolumeRecord, action: "mount" | "unmount", container: string, more: Record<string, string> = {}): void =>
-    events.publish({ type: "volume", action, actor: { id: volume.name, attributes: { container, driver: volume.driver, ...more } } });
 
   return {
     create: (request) =>
@@ -93,65 +91,99 @@ export function openVolumes(given: Omit<VolumeParts, "drivers">): Volumes {
         },
       };
     },
-    fill: (name, source) =>
+    fill: (name, source, { volatile }) =>
       locks.run(name, async () => {
         const volume = getVolume(database, name);
-        const driver = driverOf(parts, volume);
-        const wasMounted = (await driver.mounted()).includes(name);
-        await driver.mount(volume);
+        await mountReady(volume);
         try {
-          if ((await readdir(driver.mountpoint(volume))).length > 0) return;
-          await source((folder) => fillVolume(parts, volume, folderOf(name), folder));
+          const place = { ...placeOf(volume), volatile };
+          if (await isEmpty(place.data)) await source((folder) => fillVolume(parts, volume, folder, place));
         } finally {
-          if (!wasMounted) await driver.unmount(volume);
+          await unmountUnused(volume);
         }
       }),
 
     mount: (name, containerId) =>
       locks.run(name, async () => {
         const volume = getVolume(database, name);
-        const driver = driverOf(parts, volume);
-        await driver.mount(volume);
-        tell(volume, "mount", containerId);
-        return driver.mountpoint(volume);
+        await mountReady(volume);
+        mountedBy.set(name, (mountedBy.get(name) ?? new Set()).add(containerId));
+        return driverOf(parts, volume).mountpoint(volume);
       }),
     unmount: (name, containerId) =>
       locks.run(name, async () => {
+        const users = mountedBy.get(name);
+        users?.delete(containerId);
+        if (users?.size === 0) mountedBy.delete(name);
         const volume = findVolume(database, name);
-        if (volume === undefined) return;
-        const isUsed = parts.usersOf(name).some(({ id, running }) => running && id !== containerId);
-        if (!isUsed) await driverOf(parts, volume).unmount(volume);
-        tell(volume, "unmount", containerId);
+        if (volume !== undefined) await unmountUnused(volume);
       }),
 
-    async restore() {
+    async restore(runningContainerIds) {
+      const running = new Set(runningContainerIds);
       for (const volume of allVolumes(database)) {
+        const users = parts.usersOf(volume.name).filter(({ id }) => running.has(id));
+        if (users.length > 0) mountedBy.set(volume.name, new Set(users.map(({ id }) => id)));
         try {
-          const driver = driverOf(parts, volume);
-          if (volume.removing === true) {
-            await finishRemoval(parts, volume);
-            continue;
-          }
-          await driver.create(volume);
-          if (volume.filling === true) await finishFilling(parts, volume, folderOf(volume.name));
-          else await dropStaging(folderOf(volume.name));
-          if (!parts.usersOf(volume.name).some(({ running }) => running)) await driver.unmount(volume);
+          await restoreVolume(volume);
         } catch (error) {
           log.error({ volume: volume.name, error: messageOf(error) }, "restoring a volume");
         }
       }
       const known = new Set(allVolumes(database).map(({ name }) => name));
       for (const name of await readdir(paths.volumes(roots))) {
-        if (!known.has(name))
-          log.warn({ folder: path.join(paths.volumes(roots), name) }, "a volume's folder that no record names is left alone");
+        const folder = paths.volume(roots, name);
+        if (!known.has(name) && !(await removeEmptyVolume(folder)))
+          log.warn({ folder }, "a volume's folder that no record names is left alone");
       }
     },
   };
+
+  function placeOf(volume: VolumeRecord): FillPlace {
+    const driver = driverOf(parts, volume);
+    const { folder, isBeside } = driver.staging(volume);
+    return {
+      data: driver.mountpoint(volume),
+      staging: folder,
+      canReplace: isBeside && !mountedBy.has(volume.name),
+      volatile: false,
+    };
+  }
+
+  /** Mounts it; what a crash left of filling it can be seen only now where that does not lie beside the data. */
+  async function mountReady(volume: VolumeRecord): Promise<void> {
+    const driver = driverOf(parts, volume);
+    await driver.mount(volume);
+    if (!driver.staging(volume).isBeside) await recover(volume);
+  }
+
+  async function recover(volume: VolumeRecord): Promise<void> {
+    const place = placeOf(volume);
+    if (volume.filling === true) await finishFilling(database, volume, place);
+    else await rm(place.staging, { recursive: true, force: true });
+  }
+
+  async function unmountUnused(volume: VolumeRecord): Promise<void> {
+    if (!mountedBy.has(volume.name)) await driverOf(parts, volume).unmount(volume);
+  }
+
+  async function restoreVolume(volume: VolumeRecord): Promise<void> {
+    if (volume.removing === true) {
+      await finishRemoval(parts, volume);
+      return;
+    }
+    const driver = driverOf(parts, volume);
+    if (driver.staging(volume).isBeside) {
+      await driver.create(volume);
+      await recover(volume);
+    }
+    await unmountUnused(volume);
+  }
 }
 
 /** `all` of a prune's filters; the others apart. */
 function readAll(filters: ReadonlyMap<string, readonly string[]>): { all: boolean; rest: ReadonlyMap<string, readonly string[]> } {
-  const { rest, values } = { rest: new Map(filters), values: filters.get("all") ?? [] };
+  const rest = new Map(filters);
   rest.delete("all");
-  return { all: values.some((value) => ["1", "t", "true"].includes(value.toLowerCase())), rest };
+  return { all: readFlag(filters, "all") ?? false, rest };
 }

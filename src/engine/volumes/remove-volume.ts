@@ -15,6 +15,11 @@ export async function removeVolume(parts: VolumeParts, volume: VolumeRecord, use
   try {
     await finishRemoval(parts, volume);
   } catch (error) {
+    // It is there, and can be removed again.
+    saveVolume(database, volume);
+    await driverOf(parts, volume)
+      .create(volume)
+      .catch((failure: unknown) => parts.log.error({ volume: volume.name, error: messageOf(failure) }, "keeping a volume"));
     throw new EngineError("system", `remove ${volume.name}: ${messageOf(error)}`, { cause: error });
   }
   await database.durable();

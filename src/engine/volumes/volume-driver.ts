@@ -7,11 +7,15 @@ import type { VolumeRecord } from "./volume-records.ts";
 export interface VolumeDriver {
   validate(volume: VolumeRecord): void;
   create(volume: VolumeRecord): Promise<void>;
+  /** Takes nothing along that is not the volume's. */
   remove(volume: VolumeRecord): Promise<void>;
   /** Where the data is seen while it is mounted. */
   mountpoint(volume: VolumeRecord): string;
   mount(volume: VolumeRecord): Promise<void>;
   unmount(volume: VolumeRecord): Promise<void>;
-  /** Volumes that are mounted now. */
-  mounted(): Promise<string[]>;
+  /**
+   * Where content is brought together before it becomes the volume's, on the same file system as the data and there while that is mounted.
+   * `isBeside`: it lies beside the data, and may take its place while nobody has that.
+   */
+  staging(volume: VolumeRecord): { folder: string; isBeside: boolean };
 }

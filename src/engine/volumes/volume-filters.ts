@@ -11,10 +11,7 @@ export function readVolumeFilter(
   isUsed: (name: string) => boolean,
 ): (volume: VolumeRecord) => boolean {
   for (const key of filters.keys()) if (!FILTERS.includes(key)) throw new EngineError("invalid", `invalid filter '${key}'`);
-  const dangling = filters.get("dangling") ?? [];
-  const isDangling = dangling.length === 0 ? undefined : dangling.some((value) => TRUE.includes(value.toLowerCase()));
-  if (dangling.some((value) => ![...TRUE, ...FALSE].includes(value.toLowerCase())))
-    throw new EngineError("invalid", `invalid filter 'dangling=[${dangling.join(" ")}]'`);
+  const isDangling = readFlag(filters, "dangling");
   const any = (key: string, test: (value: string) => boolean): boolean => {
     const values = filters.get(key) ?? [];
     return values.length === 0 || values.some(test);
@@ -24,6 +21,14 @@ export function readVolumeFilter(
     any("driver", (value) => volume.driver === value) &&
     any("name", (value) => matches(volume.name, value)) &&
     (filters.get("label") ?? []).every((label) => hasLabel(volume, label));
+}
+
+/** A filter that is true or false; undefined where it is not there. */
+export function readFlag(filters: ReadonlyMap<string, readonly string[]>, key: string): boolean | undefined {
+  const values = (filters.get(key) ?? []).map((value) => value.toLowerCase());
+  if (values.some((value) => ![...TRUE, ...FALSE].includes(value)))
+    throw new EngineError("invalid", `invalid filter '${key}=[${values.join(" ")}]'`);
+  return values.length === 0 ? undefined : values.some((value) => TRUE.includes(value));
 }
 
 /** A part of the name, or a regular expression. */

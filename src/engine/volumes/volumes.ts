@@ -24,15 +24,15 @@ export interface Volumes {
 
   /** Keeps a volume from being removed until it is released: for a container that is being made and that nobody knows yet. */
   hold(name: string): { release: () => void };
-  /** Copies a tree into a volume, its root's owner, mode and times too, unless something is in it already. */
-  fill(name: string, source: FillSource): Promise<void>;
+  /** Copies a tree into a volume, its root's owner, mode and times too, unless something is in it already. `volatile`: a crash may take it. */
+  fill(name: string, source: FillSource, options: { volatile: boolean }): Promise<void>;
 
   /** Where its data is; made so for as long as a container that runs has it. */
   mount(name: string, containerId: string): Promise<string>;
   /** A container that had it has ended. */
   unmount(name: string, containerId: string): Promise<void>;
   /** After a start: volumes that no running container has are unmounted, and what a crash left is finished. */
-  restore(): Promise<void>;
+  restore(runningContainerIds: readonly string[]): Promise<void>;
 }
 
 export interface VolumeRequest {
