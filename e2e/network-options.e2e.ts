@@ -191,6 +191,16 @@ describe("the default network, as the daemon was started", () => {
     expect(await (await join()).host.sh("ip -6 addr show dev eth0")).toBe("");
   });
 
+  test("leaves an IPv6 subnet to others that it no longer has", async () => {
+    await open({ name: "tsubott", address: "10.126.0.1/24", ipv6: { range: "fd00:26::/64" } }, "moves");
+    expect(await sh("ip -6 addr show dev tsubott")).toContain("fd00:26::1/64");
+    await other.networks[Symbol.asyncDispose]();
+    await open({ name: "tsubott", address: "10.126.0.1/24", ipv6: { range: "fd00:27::/64" } }, "moves");
+    const listed = await sh("ip -6 addr show dev tsubott");
+    expect(listed).toContain("fd00:27::1/64");
+    expect(listed).not.toContain("fd00:26::1");
+  });
+
   test("with a local IPv6 subnet of its own, the same at the next start", async () => {
     await open({ address: "10.122.0.1/24", ipv6: {} }, "local");
     const subnet = other.networks.inspect("bridge").IPAM.Config?.[1]?.Subnet;

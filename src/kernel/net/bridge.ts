@@ -12,6 +12,7 @@ import {
   deleteLink,
   filterBridge,
   getLink,
+  LINK_PREFIX,
   raiseBridge,
   raiseLink,
   raisePort,
@@ -19,7 +20,15 @@ import {
 } from "./links.ts";
 import { ignoring, NETLINK_ROUTE, openNetlinkSocket, type NetlinkSocket } from "./netlink-socket.ts";
 import { inNamespace, openNamespace } from "./netns.ts";
-import { addAddress, decodeAddress, deleteDefaultRoute, dumpIpv4Addresses, setDefaultRoute } from "./routes.ts";
+import {
+  addAddress,
+  decodeAddress,
+  deleteAddress,
+  deleteDefaultRoute,
+  dumpIpv4Addresses,
+  dumpIpv6Addresses,
+  setDefaultRoute,
+} from "./routes.ts";
 import { ensureSetting, writeSetting } from "./settings.ts";
 
 /** A bridge and its ports: how containers come onto it. */
@@ -108,11 +117,24 @@ export function ensureBridge(routes: NetlinkSocket, spec: BridgeSpec, closedBy: 
     ...(spec.addresses.some(isOfIpv6) ? [LINK_LOCAL] : []),
   ];
   routes.transact([
+    ...staleAddresses(routes, spec, index).map(({ address, prefixLength }) => {
+      return deleteAddress(index, addressBytes(address), prefixLength, `taking ${address} from ${spec.name}`);
+    }),
     ...given.map(({ address, prefixLength }) => {
       return addAddress(index, addressBytes(address), prefixLength, `giving ${spec.name} its address ${address}`);
     }),
     raiseBridge(spec.name),
   ]);
+}
+
+/** IPv6 addresses that a bridge of our own has from other settings: another network may have their subnet now. */
+function staleAddresses(routes: NetlinkSocket, spec: BridgeSpec, index: number): InterfaceAddress[] {
+  if (!spec.name.startsWith(LINK_PREFIX)) return [];
+  const wanted = new Set([LINK_LOCAL, ...spec.addresses].map(({ address }) => address));
+  return routes
+    .query(dumpIpv6Addresses)
+    .map(decodeAddress)
+    .filter(({ linkIndex, address }) => linkIndex === index && isIPv6(address) && !wanted.has(address));
 }
 
 export function findBridge(routes: NetlinkSocket, name: string): BridgeFound | undefined {

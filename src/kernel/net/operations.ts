@@ -139,8 +139,9 @@ export function openOperations(runProgram: RunProgram): Operations & { close(): 
       const found = findBridge(routes, bridge);
       try {
         const [port] = routes.query(getLink(link)).map(decodeLink);
-        if (found !== undefined && port?.master !== found.index)
-          routes.transact([enslaveLink(link, found.index), raisePort(link, closed && closedBy() === "isolation")]);
+        if (found === undefined) return true;
+        const attach = port?.master === found.index ? [] : [enslaveLink(link, found.index)];
+        routes.transact([...attach, raisePort(link, closed && closedBy() === "isolation")]);
         return true;
       } catch (error) {
         if (error instanceof SystemCallError && error.code === "ENODEV") return false;

@@ -26,6 +26,7 @@ export interface Route {
 }
 
 const RTM_NEWADDR = 20;
+const RTM_DELADDR = 21;
 const RTM_GETADDR = 22;
 const RTM_NEWROUTE = 24;
 const RTM_DELROUTE = 25;
@@ -47,19 +48,25 @@ const ROUTE_HEADER_BYTES = 12;
 
 /** IPv6 addresses serve from the first packet: nobody else can have one that we lease, so the kernel need not ask for 2.6 s. */
 export function addAddress(linkIndex: number, address: Buffer, prefixLength: number, what: string): NetlinkRequest {
-  const header = Buffer.alloc(ADDRESS_HEADER_BYTES);
-  header.writeUInt8(familyOf(address), 0);
-  header.writeUInt8(prefixLength, 1);
-  header.writeUInt32LE(linkIndex, 4);
   const isIpv4 = familyOf(address) === AF_INET;
   const body = Buffer.concat([
-    header,
-    attribute(IFA_LOCAL, address),
-    attribute(IFA_ADDRESS, address),
+    addressOf(linkIndex, address, prefixLength),
     ...(isIpv4 && prefixLength < 31 ? [attribute(IFA_BROADCAST, broadcastOf(address, prefixLength))] : []),
     ...(isIpv4 ? [] : [numberAttribute(IFA_FLAGS, IFA_F_NODAD)]),
   ]);
   return { type: RTM_NEWADDR, flags: REQUEST | ACK | CREATE | REPLACE, body, what };
+}
+
+export function deleteAddress(linkIndex: number, address: Buffer, prefixLength: number, what: string): NetlinkRequest {
+  return { type: RTM_DELADDR, flags: REQUEST | ACK, body: addressOf(linkIndex, address, prefixLength), what };
+}
+
+function addressOf(linkIndex: number, address: Buffer, prefixLength: number): Buffer {
+  const header = Buffer.alloc(ADDRESS_HEADER_BYTES);
+  header.writeUInt8(familyOf(address), 0);
+  header.writeUInt8(prefixLength, 1);
+  header.writeUInt32LE(linkIndex, 4);
+  return Buffer.concat([header, attribute(IFA_LOCAL, address), attribute(IFA_ADDRESS, address)]);
 }
 
 function broadcastOf(address: Buffer, prefixLength: number): Buffer {
