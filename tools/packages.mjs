@@ -27,6 +27,7 @@ const TO_TEST = [
   { names: ["docker-cli", "docker.io"], has: () => onPath("docker"), optional: true },
   { names: ["docker-registry"], has: () => onPath("docker-registry"), optional: true },
   { names: ["skopeo"], has: () => onPath("skopeo"), optional: true },
+  { names: ["docker-compose"], has: () => onPath("docker-compose"), optional: true },
   { names: ["umoci"], has: () => onPath("umoci"), optional: true },
   { names: ["mmdebstrap"], has: () => onPath("mmdebstrap"), optional: true },
   { names: ["openssl"], has: () => onPath("openssl"), optional: true },
