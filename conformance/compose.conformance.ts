@@ -73,7 +73,7 @@ async function lookUp(container: string, name: string): Promise<string[]> {
 }
 
 test.skipIf(missing.length > 0)("three tiers", { timeout: 120_000 }, async () => {
-  const { dockerOk } = daemon();
+  const dockerOk = (...args: string[]): Promise<string> => daemon().dockerOk(...args);
   await compose("up", "-d");
   const addressOn = (container: string, network: string): Promise<string> =>
     dockerOk("inspect", "-f", `{{(index .NetworkSettings.Networks "${network}").IPAddress}}`, container);

@@ -1,7 +1,8 @@
 import { closeSync } from "node:fs";
 
 import { inNamespace, openNamespace } from "./netns.ts";
-import type { NftablesCommands } from "./nftables.ts";
+import { readNamePorts, writeNameRules, type NamePorts } from "./name-rules.ts";
+import { NETLINK_NETFILTER, openNetlinkSocket, type NetlinkSocket } from "./netlink-socket.ts";
 import { bindPort, portOf } from "./port-socket.ts";
 
 /**
@@ -16,33 +17,37 @@ export interface NameSockets {
 
 export const NAME_SERVER = "127.0.0.11";
 
-/** Our table in the container's namespace; it goes with it. */
-const TABLE = "tsubo_dns";
-
-export function openNameSockets(namespaceFile: string, useNftables: <T>(work: (nftables: NftablesCommands) => T) => T): NameSockets {
+export function openNameSockets(namespaceFile: string): NameSockets {
   const namespace = openNamespace(namespaceFile);
   try {
-    return inNamespace(namespace, () =>
-      useNftables((nftables) => {
-        const before = rewrittenPorts(nftables);
-        try {
-          // Over the rules that are there: a change of them takes the kernel 10 ms, which many containers would feel.
-          if (before !== undefined) return bindBoth(before);
-        } catch {
-          // Something in the container took them meanwhile.
-        }
-        const sockets = bindBoth({ udp: 0, tcp: 0 });
-        try {
-          nftables.run(rewriting(portOf(sockets.udp), portOf(sockets.tcp)));
-          return sockets;
-        } catch (error) {
-          closeBoth(sockets);
-          throw error;
-        }
-      }),
-    );
+    return inNamespace(namespace, () => {
+      const netfilter = openNetlinkSocket(NETLINK_NETFILTER);
+      try {
+        return openOver(netfilter);
+      } finally {
+        netfilter.close();
+      }
+    });
   } finally {
     closeSync(namespace);
+  }
+}
+
+function openOver(netfilter: NetlinkSocket): NameSockets {
+  const before = readNamePorts(netfilter);
+  try {
+    // Over the rules that are there: a change of them takes the kernel 10 ms, which many containers would feel.
+    if (before !== undefined) return bindBoth(before);
+  } catch {
+    // Something in the container took them meanwhile.
+  }
+  const sockets = bindBoth({ udp: 0, tcp: 0 });
+  try {
+    writeNameRules(netfilter, NAME_SERVER, { udp: portOf(sockets.udp), tcp: portOf(sockets.tcp) });
+    return sockets;
+  } catch (error) {
+    closeBoth(sockets);
+    throw error;
   }
 }
 
@@ -51,7 +56,7 @@ export function closeBoth({ udp, tcp }: NameSockets): void {
   closeSync(tcp);
 }
 
-function bindBoth(ports: { udp: number; tcp: number }): NameSockets {
+function bindBoth(ports: NamePorts): NameSockets {
   const udp = bindPort({ protocol: "udp", address: NAME_SERVER, port: ports.udp });
   try {
     return { udp, tcp: bindPort({ protocol: "tcp", address: NAME_SERVER, port: ports.tcp }) };
@@ -59,31 +64,4 @@ function bindBoth(ports: { udp: number; tcp: number }): NameSockets {
     closeSync(udp);
     throw error;
   }
-}
-
-/** One transaction, whether there were rules or not. */
-function rewriting(udp: number, tcp: number): string {
-  return [
-    `add table ip ${TABLE}`,
-    `add chain ip ${TABLE} output { type filter hook output priority -150; policy accept; }`,
-    `flush chain ip ${TABLE} output`,
-    ...Object.entries({ udp, tcp }).flatMap(([protocol, port]) => [
-      `add rule ip ${TABLE} output ip daddr ${NAME_SERVER} ${protocol} dport 53 ${protocol} dport set ${port}`,
-      `add rule ip ${TABLE} output ip saddr ${NAME_SERVER} ${protocol} sport ${port} ${protocol} sport set 53`,
-    ]),
-  ].join("\n");
-}
-
-/** Where the rules that are there send packets; undefined when there are none, or others. */
-function rewrittenPorts(nftables: NftablesCommands): { udp: number; tcp: number } | undefined {
-  let listed: string;
-  try {
-    listed = JSON.stringify(nftables.list(`list table ip ${TABLE}`));
-  } catch {
-    return undefined;
-  }
-  const portFor = (protocol: string): number =>
-    Number(new RegExp(`"protocol":"${protocol}","field":"dport"}},"value":(\\d+)`).exec(listed)?.[1]);
-  const ports = { udp: portFor("udp"), tcp: portFor("tcp") };
-  return ports.udp > 0 && ports.tcp > 0 ? ports : undefined;
 }

@@ -3,6 +3,8 @@ import { readdirSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
 import { EngineError } from "../../base/errors.ts";
 import { checked, libc, loadLibrary } from "../ffi.ts";
 import { ACK, bigEndianAttribute, decodeAttributes, REQUEST, textAttribute, type NetlinkRequest } from "./netlink.ts";
+import { keepLowDescriptors, withLowDescriptors } from "./low-descriptors.ts";
+import { inBatch, netfilterHeader, NFT_GETGEN, NFT_NEWTABLE } from "./nftables-messages.ts";
 import { NETLINK_NETFILTER, openNetlinkSocket, useNetlinkSocket, type NetlinkSocket } from "./netlink-socket.ts";
 
 /**
@@ -29,11 +31,6 @@ export interface Nftables {
 
 const JSON_OUTPUT = 1 << 4;
 const NFPROTO_INET = 1;
-const NFNL_BATCH_BEGIN = 0x10;
-const NFNL_BATCH_END = 0x11;
-const SUBSYSTEM_NFTABLES = 10;
-const NFT_NEWTABLE = SUBSYSTEM_NFTABLES << 8;
-const NFT_GETGEN = (SUBSYSTEM_NFTABLES << 8) | 16;
 const NFTA_TABLE_NAME = 1;
 const NFTA_TABLE_FLAGS = 2;
 const NFTA_GENERATION_ID = 1;
@@ -79,24 +76,6 @@ export function openNftables(scratchFile: string, runProgram: RunProgram, way: F
   }
 }
 
-export type NftablesCommands = Pick<Nftables, "run" | "list">;
-
-/** Nftables of the calling thread's network namespace, which may be a container's, for a moment. `viaProgram`: not by the library. */
-export function withNftables<T>(
-  scratchFile: string,
-  runProgram: RunProgram,
-  viaProgram: boolean,
-  work: (nftables: NftablesCommands) => T,
-): T {
-  const context = viaProgram ? undefined : createContext();
-  if (context === undefined) return work(openProgram(scratchFile, runProgram));
-  try {
-    return work(context);
-  } finally {
-    context.free();
-  }
-}
-
 function openLibrary(): Omit<Nftables, "generation"> | undefined {
   const before = new Set(netfilterSockets());
   const context = createContext();
@@ -125,7 +104,7 @@ function createContext(): Context | undefined {
   library ??= loadNftables();
   if (library === undefined) return undefined;
   const { create, free, setOutputFlags, bufferOutput, bufferError, output, errorText, runCommands } = library;
-  const context: unknown = create(0);
+  const context: unknown = withLowDescriptors(() => create(0) as unknown);
   if (context === null)
     throw new EngineError("system", "opening libnftables: nft_ctx_new failed: is this process allowed to use netlink (CAP_NET_ADMIN)?");
   bufferOutput(context);
@@ -148,7 +127,10 @@ function createContext(): Context | undefined {
         setOutputFlags(context, 0);
       }
     },
-    free: () => void free(context),
+    free() {
+      free(context);
+      keepLowDescriptors();
+    },
   };
 }
 
@@ -206,11 +188,9 @@ function openProgram(scratchFile: string, runProgram: RunProgram): Omit<Nftables
 
 /** A table belongs to the netlink socket that set its flags, so this must be libnftables' own socket. */
 function ownTable(owner: NetlinkSocket, table: string): boolean {
-  const begin: NetlinkRequest = { type: NFNL_BATCH_BEGIN, flags: REQUEST, body: netfilterHeader(0, SUBSYSTEM_NFTABLES), what: "" };
-  const end: NetlinkRequest = { ...begin, type: NFNL_BATCH_END };
   const create: NetlinkRequest = {
     type: NFT_NEWTABLE,
-    flags: REQUEST | ACK,
+    flags: REQUEST,
     body: Buffer.concat([
       netfilterHeader(NFPROTO_INET, 0),
       textAttribute(NFTA_TABLE_NAME, table),
@@ -219,17 +199,11 @@ function ownTable(owner: NetlinkSocket, table: string): boolean {
     what: `taking the table inet ${table}`,
   };
   try {
-    owner.transact([begin, create, end]);
+    owner.transact(inBatch([create]));
     return true;
   } catch {
     return false;
   }
-}
-
-function netfilterHeader(family: number, resourceId: number): Buffer {
-  const header = Buffer.from([family, 0, 0, 0]);
-  header.writeUInt16BE(resourceId, 2);
-  return header;
 }
 
 function parseListing(text: string): Record<string, unknown>[] {

@@ -29,8 +29,9 @@ import {
 } from "./links.ts";
 import { ignoring, NETLINK_NETFILTER, NETLINK_ROUTE, openNetlinkSocket, type NetlinkSocket } from "./netlink-socket.ts";
 import { openNameSockets, type NameSockets } from "./name-sockets.ts";
+import { keepLowDescriptors } from "./low-descriptors.ts";
 import { createNamespace, listNamespaces, removeNamespace } from "./netns.ts";
-import { withNftables, type RunProgram } from "./nftables.ts";
+import type { RunProgram } from "./nftables.ts";
 import { decodeAddress, decodeRoute, dumpIpv4Addresses, dumpIpv4Routes, dumpIpv6Addresses, dumpIpv6Routes } from "./routes.ts";
 import { readSetting, writeSetting } from "./settings.ts";
 
@@ -111,11 +112,10 @@ const NAMESPACE_SETTINGS: readonly (readonly [string, string])[] = [
 ];
 
 export function openOperations(runProgram: RunProgram): Operations & { close(): void } {
+  keepLowDescriptors();
   const routes = openNetlinkSocket(NETLINK_ROUTE);
   const linkNews = openNetlinkSocket(NETLINK_ROUTE, LINK_GROUP);
   let table = "";
-  let scratchFile = "";
-  let viaProgram = false;
   let connections: NetlinkSocket | undefined;
   let firewall: Firewall | undefined;
   let without: readonly KernelFeature[] = [];
@@ -133,7 +133,7 @@ export function openOperations(runProgram: RunProgram): Operations & { close(): 
     removeNamespace,
     connect: (spec) => connectToBridge(routes, spec, closedBy()),
     setDefaultRoutes,
-    openNameSockets: (namespaceFile) => openNameSockets(namespaceFile, (work) => withNftables(scratchFile, runProgram, viaProgram, work)),
+    openNameSockets,
     disablePort: (link) => ignoring(["ENODEV", "EOPNOTSUPP"], () => routes.transact([disablePort(link)])),
     reattach(link, bridge, closed) {
       const found = findBridge(routes, bridge);
@@ -154,8 +154,6 @@ export function openOperations(runProgram: RunProgram): Operations & { close(): 
       firewall = undefined;
       firewall = new Firewall(settings, runProgram);
       table = settings.table;
-      scratchFile = settings.scratchFile;
-      viaProgram = firewall.by === "nft";
       return { by: firewall.by, owned: firewall.owned };
     },
     changeFirewall(change) {
