@@ -91,6 +91,16 @@ describe("containers find each other", () => {
     expect(await lookUp("web", "shop")).toEqual([]);
   });
 
+  test("by IPv6 addresses where the network has them", async () => {
+    await ok("network", "create", "--ipv6", "both-families");
+    await run("web", "--network=both-families", REFUSING);
+    await run("client", "--network=both-families", REFUSING);
+    const address = await ok("inspect", "-f", '{{(index .NetworkSettings.Networks "both-families").GlobalIPv6Address}}', "web");
+    expect(await ok("exec", "client", "nslookup", "-type=aaaa", "web")).toContain(`Address: ${address}`);
+    expect(await ok("exec", "client", "nslookup", address)).toContain("name = web.both-families");
+    expect(await lookUp("client", "web")).toEqual([await addressOn("both-families", "web")]);
+  });
+
   test("one that shares another's network asks its server", async () => {
     await run("web", "--network=front", REFUSING);
     await run("beside", "--network=container:web");

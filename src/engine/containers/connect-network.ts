@@ -49,6 +49,9 @@ export async function connectNetwork(
     if (running) {
       const request = { ...endpointRequestOf(container, network.Name, settings), network: network.Id };
       const endpoint = await context.networks.connect(connectRequest(container, request));
+      undo.defer("its connection", () =>
+        context.networks.disconnect(container.id, network.Id, portRequestsOf(container.config, container.hostConfig)),
+      );
       await settleResolver(context, container);
       await appendOwnAddress(context, container, endpoint);
       publishNetworkEvent(context, container, endpoint, "connect");

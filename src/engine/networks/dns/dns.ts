@@ -1,6 +1,6 @@
 import { Worker } from "node:worker_threads";
 
-import { messageOf } from "../../../base/errors.ts";
+import { EngineError, messageOf } from "../../../base/errors.ts";
 import type { Log } from "../../../base/log.ts";
 import type { KernelWorker } from "../../../kernel/net/kernel-worker.ts";
 import { closeBoth } from "../../../kernel/net/name-sockets.ts";
@@ -98,7 +98,7 @@ export function openDns({ kernel, log, workerPath }: DnsOptions): Dns {
         await open(containerId, namespaceFile);
       } catch (error) {
         served.delete(containerId);
-        throw error;
+        throw new EngineError("system", `opening the name server of container ${containerId}: ${messageOf(error)}`, { cause: error });
       }
     },
     async close(containerId) {
