@@ -58,3 +58,10 @@ export interface FileTime {
   seconds: number;
   nanoseconds: number;
 }
+
+/** RFC3339Nano of it; of one beyond the years 1 to 9999, which JSON has no form for, the nearest. */
+export function formatFileTime({ seconds, nanoseconds }: FileTime): string {
+  const date = new Date(Math.min(Math.max(seconds, -62_135_596_800), 253_402_300_799) * 1000);
+  const fraction = String(nanoseconds).padStart(9, "0").replace(/0+$/, "");
+  return `${date.toISOString().slice(0, 19)}${fraction === "" ? "" : `.${fraction}`}Z`;
+}

@@ -8,6 +8,9 @@ import type { IndexImagesRequest } from "../engine/images/archives/index-archive
 import { exchange, type ExchangeRequest } from "../engine/images/registry/exchange.ts";
 import { fetchFile, type FetchRequest } from "../engine/images/registry/fetch-file.ts";
 import { sendBlob, type SendRequest } from "../engine/images/registry/send-blob.ts";
+import type { TreeRequest } from "../store/archive/job.ts";
+import type { ReadArchiveRequest } from "../store/archive/read-archive.ts";
+import type { WriteArchiveRequest } from "../store/archive/write-archive.ts";
 import type { AdoptRequest } from "../store/unpack/adopt-folders.ts";
 import type { CopyRequest } from "../store/pack/copy-tree.ts";
 import type { ChangesRequest } from "../store/pack/list-changes.ts";
@@ -74,6 +77,18 @@ serveJobs({
   indexImages: async (payload, _progress, signal) => {
     const { indexImages } = await import("../engine/images/archives/index-archive.ts");
     return indexImages(payload as IndexImagesRequest, signal);
+  },
+  statPath: async (payload) => {
+    const { statInTree } = await import("../store/archive/read-archive.ts");
+    return statInTree(payload as TreeRequest);
+  },
+  readArchive: async (payload, progress, signal) => {
+    const { readArchive } = await import("../store/archive/read-archive.ts");
+    return readArchive(payload as ReadArchiveRequest, progress, signal);
+  },
+  writeArchive: async (payload, progress, signal) => {
+    const { writeArchive } = await import("../store/archive/write-archive.ts");
+    return writeArchive(payload as WriteArchiveRequest, progress, signal);
   },
   adopt: async (payload) => {
     const { adoptFolders } = await import("../store/unpack/adopt-folders.ts");

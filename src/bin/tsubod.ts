@@ -139,6 +139,7 @@ async function openDaemon(config: DaemonConfig, log: Log): Promise<AsyncDisposab
     set,
     keeper,
     layers,
+    children,
     images,
     networks,
     volumes,

@@ -22,6 +22,7 @@ export async function writeAnswer(response: ServerResponse, answer: Exclude<Answ
       return;
     case "stream":
       response.setHeader("Content-Type", answer.contentType);
+      setHeaders(response, answer.headers);
       await answer.write(outputOf(response));
       if (!response.headersSent) response.flushHeaders();
       await bodyRead(response);

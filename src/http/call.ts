@@ -29,7 +29,7 @@ export type Answer =
    * A body that comes bit by bit. The head goes out with the first write or flush; an error before that is an ordinary error answer, one
    * after it cuts the connection, so that no client takes the half for the whole.
    */
-  | { kind: "stream"; contentType: string; write: (output: Output) => Promise<void> }
+  | { kind: "stream"; contentType: string; headers?: Record<string, string>; write: (output: Output) => Promise<void> }
   /** The connection itself becomes the stdio of a container or exec. */
   | { kind: "session"; contentType: string; stream: Duplex }
   /** The connection is given to another process, with the answer's head for it to write. Only where the call's connection `isRaw`. */

@@ -19,12 +19,15 @@ export interface FileStatus {
   changed: FileTime;
   major: number;
   minor: number;
+  /** Something is mounted here. */
+  isMountPoint: boolean;
 }
 
 const nativeStatx = libc("int statx(int directory, void *path, int flags, uint mask, void *buffer)");
 
 const AT_SYMLINK_NOFOLLOW = 0x100;
 const STATX_BASIC_STATS = 0x7ff;
+const STATX_ATTR_MOUNT_ROOT = 0x2000;
 const AT_EMPTY_PATH = 0x1000;
 /** STATX_TYPE, STATX_MODE, STATX_UID and STATX_GID. */
 const STATX_OWNERSHIP = 0x1b;
@@ -44,9 +47,9 @@ const { ENOENT, ENOTDIR } = { ENOENT: 2, ENOTDIR: 20 };
 /** `struct statx`; used in one synchronous call at a time. */
 const buffer = Buffer.alloc(256);
 
-/** Undefined where nothing is. The name is a binary string (openat.ts). */
+/** Undefined where nothing is. The name is a binary string (openat.ts); empty: what the descriptor itself is of. */
 export function statusAt(folder: number, name: string): FileStatus | undefined {
-  if (Number(nativeStatx(folder, bytesOf(name), AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, buffer)) < 0) {
+  if (Number(nativeStatx(folder, bytesOf(name), AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH, STATX_BASIC_STATS, buffer)) < 0) {
     const number = errno();
     if (number === ENOENT || number === ENOTDIR) return undefined;
     throw new SystemCallError("statx", number, name);
@@ -66,6 +69,7 @@ export function statusAt(folder: number, name: string): FileStatus | undefined {
     changed: timeAt(96),
     major: buffer.readUInt32LE(128),
     minor: buffer.readUInt32LE(132),
+    isMountPoint: (buffer.readUInt32LE(8) & STATX_ATTR_MOUNT_ROOT) !== 0,
   };
 }
 

@@ -25,6 +25,10 @@ export const O_PATH = 0o10000000;
 const SEEK_SET = 0;
 const SEEK_CUR = 1;
 const AT_SYMLINK_NOFOLLOW = 0x100;
+const AT_REMOVEDIR = 0x200;
+const AT_FDCWD = -100;
+/** A symlink holds at most a page. */
+const linkTarget = Buffer.alloc(4096);
 
 export const S_IFCHR = 0o020000;
 export const S_IFBLK = 0o060000;
@@ -42,6 +46,8 @@ const nativeFchownat = libc("int fchownat(int directory, void *path, uint user, 
 const nativeFutimens = libc("int futimens(int fd, void *times)");
 const nativeUtimensat = libc("int utimensat(int directory, void *path, void *times, int flags)");
 const nativeFchmodat = libc("int fchmodat(int directory, void *path, uint mode, int flags)");
+const nativeUnlinkat = libc("int unlinkat(int directory, void *path, int flags)");
+const nativeReadlinkat = libc("long readlinkat(int directory, void *path, void *buffer, size_t size)");
 const nativeWrite = libc("long write(int fd, void *bytes, size_t count)");
 const nativeLseek = libc("long lseek(int fd, long offset, int from)");
 const nativeFtruncate = libc("int ftruncate(int fd, long size)");
@@ -98,9 +104,25 @@ export function changeOwnerAt(directory: number, name: string, user: number, gro
   checked("fchownat", nativeFchownat(directory, bytesOf(name), user, group, AT_SYMLINK_NOFOLLOW), name);
 }
 
-/** Only for a name that is known not to be a symlink: the kernel's fchmodat follows. */
+/** Follows no symlink, whose mode cannot be changed: that fails. fchmodat itself would follow, out of the tree too. */
 export function changeModeAt(directory: number, name: string, mode: number): void {
-  checked("fchmodat", nativeFchmodat(directory, bytesOf(name), mode, 0), name);
+  const fd = openAt(directory, name, O_PATH | O_NOFOLLOW);
+  try {
+    checked("fchmodat", nativeFchmodat(AT_FDCWD, bytesOf(`/proc/self/fd/${fd}`), mode, 0), name);
+  } finally {
+    close(fd);
+  }
+}
+
+/** Takes a name away; `isFolder`: of an empty folder. */
+export function unlinkAt(directory: number, name: string, { isFolder }: { isFolder: boolean }): void {
+  checked("unlinkat", nativeUnlinkat(directory, bytesOf(name), isFolder ? AT_REMOVEDIR : 0), name);
+}
+
+/** What a symlink that is open (O_PATH) says. */
+export function readLink(fd: number): string {
+  const length = checked("readlinkat", Number(nativeReadlinkat(fd, bytesOf(""), linkTarget, linkTarget.length)), "");
+  return linkTarget.toString("latin1", 0, length);
 }
 
 const NS_PER_SECOND = 1_000_000_000n;

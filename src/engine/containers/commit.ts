@@ -59,7 +59,7 @@ export async function commit(context: ContainerContext, name: string, request: C
 }
 
 /** Docker's words for a container whose files are about to go. */
-export function refuseIfGoing({ id, state }: Container, verb: "commit" | "export"): void {
+export function refuseIfGoing({ id, state }: Container, verb: "commit" | "export" | "copy"): void {
   if (state.status === "dead") throw new EngineError("conflict", `You cannot ${verb} container ${id} which is Dead`);
   if (state.status === "removing") throw new EngineError("conflict", `You cannot ${verb} container ${id} which is being removed`);
 }

@@ -3,6 +3,7 @@ import type { Duplex } from "node:stream";
 import type { ContainerConfig, CreateBody, EndpointSettings, ExecConfig, ExecStart } from "../../api/container-config.ts";
 import type { ClientConnection } from "../../keeper/keeper.ts";
 import type { StepRequest } from "./run-step.ts";
+import type { PathStat } from "../../store/archive/find.ts";
 import type { LayerChange } from "../../store/layers.ts";
 import type { LogsRequest } from "../logs/logs.ts";
 
@@ -43,6 +44,11 @@ export interface Containers {
   changes(name: string, signal?: AbortSignal): Promise<LayerChange[]>;
   /** Its whole tree as a tar. */
   export(name: string, signal?: AbortSignal): Promise<AsyncIterable<Uint8Array>>;
+  /** What is at a path, as the container sees it. */
+  statPath(name: string, path: string, signal?: AbortSignal): Promise<PathStat>;
+  /** The same, with all that is in it as a tar. */
+  readArchive(name: string, path: string, signal?: AbortSignal): Promise<{ stat: PathStat; pieces: AsyncIterable<Uint8Array> }>;
+  writeArchive(name: string, target: ArchiveTarget, archive: AsyncIterable<Uint8Array>, signal?: AbortSignal): Promise<void>;
 
   /** Sorted newest first, in the shape of `GET /containers/json`. */
   list(options: ListOptions): Promise<Record<string, unknown>[]>;
@@ -74,6 +80,7 @@ export type Session = { tty: boolean } & ({ stream: Duplex } | { handOver: HandO
 /** `seize` stops the reading of the connection, once it is sure that it is given away; it throws when the client is gone. */
 export type HandOver = (seize: () => ClientConnection) => Promise<void>;
 
+export type { PathStat };
 export type { ClientConnection } from "../../keeper/keeper.ts";
 
 export interface CommitRequest {
@@ -87,6 +94,15 @@ export interface CommitRequest {
   /** The image's name, in full form and as people see it. */
   reference: string | undefined;
   shownReference: string;
+}
+
+/** Where an archive is unpacked. */
+export interface ArchiveTarget {
+  path: string;
+  /** A folder takes no file's place, nor a file a folder's. */
+  keepKinds: boolean;
+  /** All of it is the user's that the container runs as. */
+  ownedByUser: boolean;
 }
 
 export interface AttachRequest {

@@ -1,6 +1,7 @@
 import type { Log } from "../../base/log.ts";
 import type { Exit, Keeper, RuntimeChoice } from "../../keeper/keeper.ts";
 import type { HostFacts } from "../../kernel/host.ts";
+import type { ChildPool } from "../../store/child/pool.ts";
 import type { LayerDriver } from "../../store/layers.ts";
 import type { Roots } from "../../store/roots.ts";
 import type { Events } from "../events/events.ts";
@@ -26,6 +27,8 @@ export interface ContainerContext {
   steps: Map<string, (exit: Exit) => void>;
   keeper: Keeper;
   layers: LayerDriver;
+  /** For work on strangers' data. */
+  children: ChildPool;
   images: Images;
   networks: Networks;
   volumes: Volumes;

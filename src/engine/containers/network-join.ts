@@ -47,7 +47,7 @@ export async function joinNetworks(context: ContainerContext, container: Contain
           ),
           ports: portRequestsOf(container.config, container.hostConfig),
         });
-  const files = filesOf(context, container.id);
+  const files = networkFilesOf(context, container.id);
   await writeFiles(context, container, files, joined, links.map(linkHostsLine));
   const environment = links.flatMap((link) => linkEnvironment(container, link));
   return { netnsPath: joined?.netnsPath, files, environment };
@@ -86,10 +86,11 @@ function shareNetwork(context: ContainerContext, name: string): ContainerNetwork
   if (other.state.status !== "running") {
     throw new EngineError("conflict", `cannot join network of a non running container: ${other.id}`);
   }
-  return { netnsPath: `/proc/${other.state.pid}/ns/net`, files: filesOf(context, other.id), environment: [] };
+  return { netnsPath: `/proc/${other.state.pid}/ns/net`, files: networkFilesOf(context, other.id), environment: [] };
 }
 
-function filesOf(context: ContainerContext, containerId: string): NetworkFiles {
+/** Where the files are that tell a container who it is. */
+export function networkFilesOf(context: ContainerContext, containerId: string): NetworkFiles {
   const folder = paths.container(context.roots, containerId);
   return { hosts: path.join(folder, "hosts"), hostname: path.join(folder, "hostname"), resolvConf: path.join(folder, "resolv.conf") };
 }

@@ -1,5 +1,6 @@
 import { messageOf } from "../../base/errors.ts";
 import type { KeeperEvent } from "../../keeper/keeper.ts";
+import { readArchive, statPath, writeArchive } from "./archive.ts";
 import { attach, logs } from "./attach.ts";
 import { commit } from "./commit.ts";
 import { connectNetwork, disconnectNetwork } from "./connect-network.ts";
@@ -52,6 +53,9 @@ export async function openContainers(given: Omit<ContainerContext, "waiters" | "
     commit: (name, request, signal) => commit(context, name, request, signal),
     changes: (name, signal) => changes(context, name, signal),
     export: (name, signal) => exportTree(context, name, signal),
+    statPath: (name, path, signal) => statPath(context, name, path, signal),
+    readArchive: (name, path, signal) => readArchive(context, name, path, signal),
+    writeArchive: (name, target, archive, signal) => writeArchive(context, name, target, archive, signal),
     list: (options) => listContainers(context, options),
     inspect: (name, options) => inspectContainer(context, name, options),
     top: (name, psArguments) => top(context, name, psArguments),

@@ -11,6 +11,7 @@ import {
   type Reference,
 } from "../../engine/images/reference.ts";
 import { type Answer, type Call, json, type Route } from "../call.ts";
+import { pathStatHeaders } from "../path-stat.ts";
 
 /** What containers have written: told, given away, made an image of. */
 export function containerFileRoutes(containers: Containers): Route[] {
@@ -36,8 +37,44 @@ export function containerFileRoutes(containers: Containers): Route[] {
         },
       }),
     },
+    { method: "HEAD", path: ARCHIVE, operation: "ContainerArchiveInfo", handle: (call) => statPath(containers, call) },
+    { method: "GET", path: ARCHIVE, operation: "ContainerArchive", handle: (call) => readArchive(containers, call) },
+    { method: "PUT", path: ARCHIVE, operation: "PutContainerArchive", handle: (call) => writeArchive(containers, call) },
     { method: "POST", path: "/commit", operation: "ImageCommit", handle: (call) => commit(containers, call) },
   ];
+}
+
+const ARCHIVE = "/containers/{name:.*}/archive";
+
+async function statPath(containers: Containers, call: Call): Promise<Answer> {
+  const stat = await containers.statPath(call.name, pathOf(call), call.signal);
+  return { kind: "empty", status: 200, headers: pathStatHeaders(stat) };
+}
+
+async function readArchive(containers: Containers, call: Call): Promise<Answer> {
+  const { stat, pieces } = await containers.readArchive(call.name, pathOf(call), call.signal);
+  return {
+    kind: "stream",
+    contentType: "application/x-tar",
+    headers: pathStatHeaders(stat),
+    async write(output) {
+      for await (const piece of pieces) await output.write(piece);
+    },
+  };
+}
+
+async function writeArchive(containers: Containers, call: Call): Promise<Answer> {
+  const { name, query, body, signal } = call;
+  const target = { path: pathOf(call), keepKinds: query.flag("noOverwriteDirNonDir"), ownedByUser: query.flag("copyUIDGID") };
+  await containers.writeArchive(name, target, body.stream(), signal);
+  return { kind: "empty", status: 200 };
+}
+
+function pathOf({ query }: Call): string {
+  const path = query.text("path");
+  // The blank is missing in Docker's words, too.
+  if (path === undefined || path === "") throw new EngineError("invalid", "bad parameter: pathcannot be empty");
+  return path;
 }
 
 const CHANGE_KINDS = { modified: 0, added: 1, deleted: 2 };

@@ -32,9 +32,6 @@ export function containerRoutes(containers: Containers): Route[] {
     { method: "GET", path: "/containers/{name:.*}/logs", operation: "ContainerLogs", handle: (call) => logs(containers, call) },
     notYet("GET", "/containers/{name:.*}/stats", "ContainerStats"),
     notYet("GET", "/containers/{name:.*}/attach/ws", "ContainerAttachWebsocket"),
-    notYet("GET", "/containers/{name:.*}/archive", "ContainerArchive"),
-    notYet("HEAD", "/containers/{name:.*}/archive", "ContainerArchiveInfo"),
-    notYet("PUT", "/containers/{name:.*}/archive", "PutContainerArchive"),
     {
       method: "POST",
       path: "/containers/{name:.*}/resize",

@@ -67,7 +67,7 @@ export class JobError extends EngineError {
 }
 
 function throttled(job: number, answer: (message: ChildAnswer) => void): (value: unknown) => void {
-  let last = 0;
+  let last = -PROGRESS_INTERVAL_MS;
   return (value) => {
     const now = performance.now();
     if (now - last < PROGRESS_INTERVAL_MS) return;

@@ -1,5 +1,6 @@
 import { fstatSync, readlinkSync, unlinkSync, type BigIntStats } from "node:fs";
 
+import { codeOf } from "../../base/errors.ts";
 import { attributesOf, attributesOfOpen, removeAttributeOfPath } from "../../kernel/file-attributes.ts";
 import * as at from "../../kernel/openat.ts";
 import { OPAQUE_ATTRIBUTE, OPAQUE_VALUE } from "../unpack/overlay-marks.ts";
@@ -29,6 +30,20 @@ export interface PackCounts {
 export function* packTree(root: number, options: PackOptions, counts: PackCounts): Generator<Buffer> {
   const output = new PieceBuffer();
   yield* packFolder(root, "", { options, counts, output, seen: new Map() });
+  yield* output.zeros(END_BYTES);
+  yield* output.rest();
+}
+
+/**
+ * The archive of one thing alone, with all that is in it. `leaf` is its name in the folder, `.` for the folder itself; the archive calls it
+ * `name`. It may be changing: what is gone when its turn comes is left out.
+ */
+export function* packOne(folder: number, leaf: string, name: string): Generator<Buffer> {
+  const output = new PieceBuffer();
+  const packing: Packing = { options: { isUpper: false }, counts: { bytes: 0 }, output, seen: new Map() };
+  const status = statusAt(folder, leaf);
+  if (status?.isDirectory() === true) yield* packDirectory(folder, leaf, name, status, packing);
+  else if (status !== undefined && !status.isSocket()) yield* packLeaf(folder, leaf, name.slice(0, -leaf.length), status, packing);
   yield* output.zeros(END_BYTES);
   yield* output.rest();
 }
@@ -72,17 +87,22 @@ interface Packing {
   options: PackOptions;
   counts: PackCounts;
   output: PieceBuffer;
-  /** The first name of files with several, by inode. */
-  seen: Map<bigint, string>;
+  /** The first name of files with several, by file system and inode. */
+  seen: Map<string, string>;
 }
 
 function* packFolder(folder: number, prefix: string, packing: Packing): Generator<Buffer> {
   for (const leaf of namesIn(folder)) {
-    const status = statusAt(folder, leaf);
-    if (status === undefined) continue;
-    if (status.isDirectory()) yield* packDirectory(folder, leaf, `${prefix}${leaf}`, status, packing);
-    else if (!status.isSocket()) yield* packLeaf(folder, leaf, prefix, status, packing);
-    else if (packing.options.settle === true) unlinkSync(pathOf(`/proc/self/fd/${folder}/${leaf}`));
+    try {
+      const status = statusAt(folder, leaf);
+      if (status === undefined) continue;
+      if (status.isDirectory()) yield* packDirectory(folder, leaf, `${prefix}${leaf}`, status, packing);
+      else if (!status.isSocket()) yield* packLeaf(folder, leaf, prefix, status, packing);
+      else if (packing.options.settle === true) unlinkSync(pathOf(`/proc/self/fd/${folder}/${leaf}`));
+    } catch (error) {
+      // It went away meanwhile, before any of it was packed.
+      if (codeOf(error) !== "ENOENT") throw error;
+    }
   }
 }
 
@@ -107,8 +127,9 @@ function* packLeaf(folder: number, leaf: string, prefix: string, status: BigIntS
   const { output, seen, options } = packing;
   const name = `${prefix}${leaf}`;
   const path = `/proc/self/fd/${folder}/${leaf}`;
-  const linkName = status.nlink > 1n ? (seen.get(status.ino) ?? "") : "";
-  if (status.nlink > 1n && linkName === "") seen.set(status.ino, name);
+  const identity = `${status.dev}:${status.ino}`;
+  const linkName = status.nlink > 1n ? (seen.get(identity) ?? "") : "";
+  if (status.nlink > 1n && linkName === "") seen.set(identity, name);
   if (options.isUpper && isWhiteout(status)) {
     // The kernel makes whiteouts as links of one inode, and dockerd leaves the name of the first in the others' headers.
     return yield* output.bytes(packHeader({ ...headerOf(`${prefix}.wh.${leaf}`, status, "0"), mode: 0o600, linkName }));

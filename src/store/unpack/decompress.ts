@@ -10,6 +10,8 @@ import { openInflate, openZstd, type Decompressor } from "../../kernel/inflate.t
 export type Compression = "none" | "gzip" | "zstd" | "bzip2" | "xz";
 
 const READ_BYTES = 1024 * 1024;
+/** So many tell one from the other. */
+const MAGIC_BYTES = 6;
 const MAGIC: readonly (readonly [Compression, readonly number[]])[] = [
   ["gzip", [0x1f, 0x8b]],
   ["zstd", [0x28, 0xb5, 0x2f, 0xfd]],
@@ -46,8 +48,31 @@ export async function* decompressed(
   read: (bytes: number, piece: Buffer) => void,
   range: FileRange = { offset: 0, sizeBytes: Number.MAX_SAFE_INTEGER },
 ): AsyncGenerator<Buffer> {
-  const compression = detectCompressionOf(fd, range.offset);
-  const pieces = fileChunks(fd, read, range);
+  yield* unpacked(detectCompressionOf(fd, range.offset), fileChunks(fd, read, range));
+}
+
+/** The same of what comes bit by bit. */
+export async function* decompressedStream(stream: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  const pieces = stream[Symbol.asyncIterator]();
+  const start: Buffer[] = [];
+  let isWhole = false;
+  while (!isWhole && Buffer.concat(start).length < MAGIC_BYTES) {
+    const { done, value } = await pieces.next();
+    if (done === true) isWhole = true;
+    else start.push(value);
+  }
+  yield* unpacked(
+    detectCompression(Buffer.concat(start)),
+    (async function* () {
+      yield* start;
+      yield* { [Symbol.asyncIterator]: () => pieces };
+    })(),
+  );
+}
+
+type Pieces = Iterable<Buffer> | AsyncIterable<Buffer>;
+
+async function* unpacked(compression: Compression, pieces: Pieces): AsyncGenerator<Buffer> {
   try {
     switch (compression) {
       case "none":
@@ -78,13 +103,13 @@ function* fileChunks(fd: number, read: (bytes: number, piece: Buffer) => void, {
   }
 }
 
-function native(decompressor: Decompressor | undefined, pieces: Iterable<Buffer>): Generator<Buffer> | undefined {
+function native(decompressor: Decompressor | undefined, pieces: Pieces): AsyncGenerator<Buffer> | undefined {
   return decompressor && pushAll(decompressor, pieces);
 }
 
-function* pushAll(decompressor: Decompressor, pieces: Iterable<Buffer>): Generator<Buffer> {
+async function* pushAll(decompressor: Decompressor, pieces: Pieces): AsyncGenerator<Buffer> {
   try {
-    for (const piece of pieces) yield* decompressor.push(piece);
+    for await (const piece of pieces) yield* decompressor.push(piece);
     decompressor.finish();
   } finally {
     decompressor.close();
@@ -92,16 +117,16 @@ function* pushAll(decompressor: Decompressor, pieces: Iterable<Buffer>): Generat
 }
 
 /** Each piece is copied: a stream asks for the next before it has done with the last. */
-function streamOf(pieces: Iterable<Buffer>): Readable {
+function streamOf(pieces: Pieces): Readable {
   return Readable.from(copies(pieces), { objectMode: false, highWaterMark: READ_BYTES });
 }
 
-function* copies(pieces: Iterable<Buffer>): Generator<Buffer> {
-  for (const piece of pieces) yield Buffer.from(piece);
+async function* copies(pieces: Pieces): AsyncGenerator<Buffer> {
+  for await (const piece of pieces) yield Buffer.from(piece);
 }
 
 /** By the program of that name on the host; never one out of an image. */
-async function* external(program: "bzip2" | "xz", pieces: Iterable<Buffer>): AsyncGenerator<Buffer> {
+async function* external(program: "bzip2" | "xz", pieces: Pieces): AsyncGenerator<Buffer> {
   const file = ["/usr/bin", "/bin"].map((folder) => `${folder}/${program}`).find((candidate) => existsSync(candidate));
   if (file === undefined) {
     throw new EngineError("invalid", `the archive is packed with ${program}, and the program ${program} is not installed on this machine`);

@@ -1,10 +1,11 @@
 import type { FileTime } from "../../base/time.ts";
-import { lstatSync, readlinkSync, rmSync, type Stats } from "node:fs";
+import { lstatSync, readlinkSync, type Stats } from "node:fs";
 
 import { EngineError, codeOf, messageOf } from "../../base/errors.ts";
 import { setAttribute, setAttributeOfPath } from "../../kernel/file-attributes.ts";
 import { ownershipOf } from "../../kernel/file-status.ts";
 import * as at from "../../kernel/openat.ts";
+import { removeTreeAt } from "./remove-tree.ts";
 import { MAX_PATH_BYTES, parseEntryPath, printable, type EntryPath } from "./entry-path.ts";
 import { OPAQUE_ATTRIBUTE, OPAQUE_VALUE } from "./overlay-marks.ts";
 import type { TarEntry, TarSink } from "../../tar/tar-reader.ts";
@@ -263,7 +264,7 @@ export class LayerWriter implements TarSink {
 
   /** Removes what is at a place, a folder with all in it. Descriptors other than `folder` that lead there are forgotten. */
   #clear(folder: number, name: string): void {
-    rmSync(Buffer.from(`/proc/self/fd/${folder}/${name}`, "latin1"), { recursive: true, force: true });
+    removeTreeAt(folder, name);
     this.#forgetFolders(folder);
     this.#hasReplaced = true;
   }
@@ -335,7 +336,8 @@ export class LayerWriter implements TarSink {
   /** Symlinks can lead deeper than any name is long, too deep to be deleted again. And nothing is outside, whatever the kernel thinks. */
   #checkInside(fd: number): void {
     const real = readlinkSync(`/proc/self/fd/${fd}`, "latin1");
-    if (real !== this.#rootPath && !real.startsWith(`${this.#rootPath}/`)) throw new EngineError("invalid", "leads out of the layer");
+    if (real !== this.#rootPath && !real.startsWith(this.#rootPath === "/" ? "/" : `${this.#rootPath}/`))
+      throw new EngineError("invalid", "leads out of the layer");
     if (real.length - this.#rootPath.length > MAX_PATH_BYTES)
       throw new EngineError("invalid", `lies deeper than ${MAX_PATH_BYTES} bytes of path`);
   }
@@ -374,7 +376,8 @@ function tolerateUnsupported(name: string, set: () => void): void {
   try {
     set();
   } catch (error) {
-    if (codeOf(error) !== "EOPNOTSUPP" && codeOf(error) !== "ENOTSUP") throw new EngineError("invalid", messageOf(error), { cause: error });
+    if (!["EOPNOTSUPP", "ENOTSUP", "EPERM"].includes(codeOf(error) ?? ""))
+      throw new EngineError("invalid", messageOf(error), { cause: error });
   }
 }
 
