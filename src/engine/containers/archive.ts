@@ -1,5 +1,4 @@
 import { closeSync } from "node:fs";
-import { once } from "node:events";
 import { Socket } from "node:net";
 import path from "node:path";
 
@@ -139,15 +138,13 @@ async function receiveArchive(
     signal,
   );
   try {
-    await Promise.race([ready.promise, job]);
-    closeSync(pipe.reader);
-    await pump(archive, output);
+    // The child's own descriptor is the only one then: it hears of the end, and we of its.
+    await Promise.race([ready.promise, job]).finally(() => closeSync(pipe.reader));
+    await Promise.race([pump(archive, output), job]);
     await job;
-  } catch (error) {
-    ready.promise.catch(() => undefined);
-    throw error;
   } finally {
     output.destroy();
+    await job.catch(() => undefined);
   }
 }
 
@@ -155,9 +152,19 @@ async function receiveArchive(
 async function pump(archive: AsyncIterable<Uint8Array>, output: Socket): Promise<void> {
   for await (const piece of archive) {
     if (output.destroyed) return;
-    if (!output.write(piece)) await Promise.race([once(output, "drain"), once(output, "close")]);
+    if (!output.write(piece)) await roomIn(output);
   }
   output.end();
+}
+
+function roomIn(output: Socket): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      output.off("drain", done).off("close", done);
+      resolve();
+    };
+    output.on("drain", done).on("close", done);
+  });
 }
 
 /** Nothing there is said of the name that the caller gave. */

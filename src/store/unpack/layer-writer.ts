@@ -139,9 +139,13 @@ export class LayerWriter implements TarSink {
     }
   }
 
-  /** Lets go of every descriptor. */
+  /** Lets go of every descriptor. A file that is not whole goes. */
   close(): void {
-    if (this.#file !== undefined) at.close(this.#file.fd);
+    if (this.#file !== undefined) {
+      const { fd, path } = this.#file;
+      at.close(fd);
+      removeTreeAt(this.#folder(path.folder), path.name);
+    }
     this.#file = undefined;
     this.#forgetFolders();
   }
