@@ -267,23 +267,37 @@ describe("a container that means harm", () => {
   });
 });
 
-test("a thread that fails is followed by one that knows all it knew", async () => {
+test.each([
+  ["fails", `throw new Error("asked to fail")`],
+  ["is stuck", "for (;;);"],
+])(
+  "a thread that %s is followed by one that knows all it knew",
+  async (_, harm) => {
+    await daemon.close();
+    const [flag, program] = [path.join(topology.folder, "harm"), path.join(topology.folder, "harmed.cjs")];
+    writeFileSync(
+      program,
+      `require(${JSON.stringify(dnsWorkerPath)});
+     const { existsSync, rmSync } = require("node:fs");
+     setInterval(() => { if (existsSync("${flag}")) { rmSync("${flag}"); ${harm}; } }, 5);`,
+    );
+    await open({ dnsWorkerPath: program });
+    const [web, db, third] = [await add("web"), await add("db"), await add("third")];
+    expect(await lookUp(web.file, "db")).toBe(db.address);
+    writeFileSync(flag, "");
+    await vi.waitFor(() => expect(existsSync(flag)).toBe(false), 2000);
+    await daemon.networks.leave(third.id);
+    await vi.waitFor(async () => expect(await exchange(web.file, queryFor("db"), {}, 200)).toBeTruthy(), 5000);
+    expect(await lookUp(db.file, "web", { protocol: "tcp" })).toBe(web.address);
+    const fourth = await add("fourth");
+    expect(await lookUp(web.file, "fourth")).toBe(fourth.address);
+  },
+  30_000,
+);
+
+test("where there is no libnftables, by the nft program", async () => {
   await daemon.close();
-  const flag = path.join(topology.folder, "fail");
-  const program = path.join(topology.folder, "fails.cjs");
-  writeFileSync(
-    program,
-    `require(${JSON.stringify(dnsWorkerPath)});
-     const fs = require("node:fs");
-     setInterval(() => { if (fs.existsSync(${JSON.stringify(flag)})) { fs.rmSync(${JSON.stringify(flag)}); throw new Error("asked to fail"); } }, 5);`,
-  );
-  await open({ dnsWorkerPath: program });
+  await open({ firewallWay: "program" });
   const [web, db] = [await add("web"), await add("db")];
-  expect(await lookUp(web.file, "db")).toBe(db.address);
-  writeFileSync(flag, "");
-  await vi.waitFor(() => expect(existsSync(flag)).toBe(false), 2000);
-  await vi.waitFor(async () => expect(await exchange(web.file, queryFor("db"), {}, 200)).toBeTruthy(), 5000);
-  expect(await lookUp(db.file, "web", { protocol: "tcp" })).toBe(web.address);
-  const third = await add("third");
-  expect(await lookUp(web.file, "third")).toBe(third.address);
+  for (const protocol of ["udp", "tcp"] as const) expect(await lookUp(web.file, "db", { protocol })).toBe(db.address);
 });

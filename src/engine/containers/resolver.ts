@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { readFile, writeFile } from "node:fs/promises";
+import { open, writeFile } from "node:fs/promises";
 import path from "node:path";
 
 import { NAME_SERVER } from "../../kernel/net/name-sockets.ts";
@@ -16,6 +16,7 @@ import { isUserDefined } from "./endpoint-requests.ts";
  */
 
 const RESOLV_CONF = "/etc/resolv.conf";
+const LARGEST_FILE = 64 * 1024;
 
 /** For a container that starts: writes its file and serves it names. `joined` is undefined where it shares the host's network. */
 export async function openResolver(
@@ -35,7 +36,7 @@ export async function openResolver(
 export async function settleResolver(context: ContainerContext, container: Container): Promise<void> {
   const endpoints = context.networks.endpointsOf(container.id);
   const file = fileOf(context, container);
-  const content = await readFile(file, "utf8").catch(() => "");
+  const content = await readStart(file);
   const hadOwn = content.split("\n").includes(`nameserver ${NAME_SERVER}`);
   if (!hadOwn && !needsOwn(endpoints)) return;
   const resolvConf = resolvConfOf(context, container, endpoints, true);
@@ -65,6 +66,17 @@ function resolvConfOf(
 
 function needsOwn(endpoints: readonly Endpoint[]): boolean {
   return endpoints.some(({ networkName }) => isUserDefined(networkName));
+}
+
+/** As much of a file as one of ours can have; what is larger, or gone, is none of ours. The container may have written anything to it. */
+async function readStart(file: string): Promise<string> {
+  try {
+    await using handle = await open(file);
+    const { buffer, bytesRead } = await handle.read(Buffer.alloc(LARGEST_FILE), 0, LARGEST_FILE, 0);
+    return buffer.toString("utf8", 0, bytesRead);
+  } catch {
+    return "";
+  }
 }
 
 function fileOf({ roots }: ContainerContext, { id }: Container): string {

@@ -35,6 +35,9 @@ export interface DnsOptions {
 
 const RESOURCE_LIMITS = { maxOldGenerationSizeMb: 64, maxYoungGenerationSizeMb: 8, stackSizeMb: 1 };
 
+/** A thread that has not closed a container's sockets by then is stuck: it is ended, and another begins. */
+const CLOSE_LIMIT_MS = 5000;
+
 /** Before a thread that failed is followed by another. */
 const RESTART_AFTER_MS = 1000;
 
@@ -106,7 +109,13 @@ export function openDns({ kernel, log, workerPath }: DnsOptions): Dns {
       const closed = Promise.withResolvers<void>();
       closing.set(containerId, closed);
       send({ kind: "close", containerId });
+      const stuck = worker;
+      const limit = setTimeout(() => {
+        complain(containerId, "the DNS thread is stuck: ending it");
+        void stuck.terminate();
+      }, CLOSE_LIMIT_MS);
       await closed.promise;
+      clearTimeout(limit);
     },
     put(endpoint) {
       endpoints.set(endpoint.endpointId, endpoint);
