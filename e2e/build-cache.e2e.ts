@@ -143,7 +143,17 @@ test("filters and limits choose; the longest unused goes first", async () => {
 
 test("a prune is an event", async () => {
   await prune();
-  const events = await daemon().dockerOk("events", "--since", "1m", "--until", "0s", "--filter", "type=builder", "--format", "{{json .}}");
+  const events = await daemon().dockerOk(
+    "events",
+    "--since",
+    "1m",
+    "--until",
+    String(Date.now() / 1000),
+    "--filter",
+    "type=builder",
+    "--format",
+    "{{json .}}",
+  );
   const last: unknown = JSON.parse(events.split("\n").at(-1) ?? "");
   expect(last).toMatchObject({ Type: "builder", Action: "prune", Actor: { Attributes: { reclaimed: "0" } } });
 });

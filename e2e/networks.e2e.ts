@@ -269,6 +269,23 @@ describe("rm", () => {
   });
 });
 
+test("a prune of each kind is an event", async () => {
+  const since = String(Date.now() / 1000);
+  await ok("system", "prune", "-f", "--volumes");
+  const told = await ok(
+    "events",
+    "--since",
+    since,
+    "--until",
+    String(Date.now() / 1000),
+    "--filter",
+    "event=prune",
+    "--format",
+    "{{.Type}}",
+  );
+  expect(told.split("\n")).toEqual(["container", "network", "volume", "image", "builder"]);
+});
+
 test("events tell of it", async () => {
   const since = String(Date.now() / 1000);
   await ok("network", "create", "told");

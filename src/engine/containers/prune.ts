@@ -23,5 +23,6 @@ export async function prune(
       context.log.warn({ container: container.id, error }, "prune");
     }
   }
+  context.events.publish({ type: "container", action: "prune", actor: { id: "", attributes: { reclaimed: "0" } } });
   return { ContainersDeleted: deleted.length === 0 ? null : deleted, SpaceReclaimed: 0 };
 }

@@ -157,6 +157,7 @@ export async function openNetworks(options: NetworksOptions): Promise<Networks> 
       locks.run("networks", async () => {
         const removed = await pruneNetworks(parts, filters);
         for (const network of removed) publish(network, "destroy");
+        options.events.publish({ type: "network", action: "prune", actor: { id: "", attributes: { reclaimed: "0" } } });
         return removed.map(({ name }) => name);
       }),
 

@@ -72,6 +72,7 @@ export function openVolumes(given: Omit<VolumeParts, "drivers">): Volumes {
           }
         });
       }
+      events.publish({ type: "volume", action: "prune", actor: { id: "", attributes: { reclaimed: String(removed.bytes) } } });
       return removed;
     },
     async usage() {
