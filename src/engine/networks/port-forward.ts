@@ -43,6 +43,8 @@ export async function openTcpForward(fd: number, target: ForwardTarget): Promise
   server.maxConnections = CONNECTIONS_LIMIT;
   server.listen({ fd });
   await once(server, "listening");
+  // Out of descriptors, it cannot take a connection: that one waits, and nothing else suffers.
+  server.on("error", () => undefined);
   return {
     async close() {
       const closed = once(server, "close");
