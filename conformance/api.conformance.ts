@@ -123,6 +123,73 @@ describe("a container", () => {
   });
 });
 
+test("networks and volumes, with a container on them", async () => {
+  const ipam = {
+    Driver: "default",
+    Config: [{ Subnet: "10.231.0.0/24", IPRange: "10.231.0.128/25", AuxiliaryAddresses: { a: "10.231.0.9" } }],
+  };
+  await ask(
+    "POST",
+    "/networks/create",
+    {},
+    { Name: "mine", IPAM: ipam, EnableIPv6: true, Labels: { a: "b" }, Options: { "com.docker.network.driver.mtu": "1400" } },
+  );
+  for (const body of [
+    { Name: "mine" },
+    { Name: "bridge" },
+    { Name: "x", Driver: "nosuch" },
+    { Name: "x", IPAM: { Config: [{ Subnet: "no" }] } },
+  ])
+    await ask("POST", "/networks/create", {}, body);
+  await ask("POST", "/networks/create", {}, { Name: "other", Internal: true });
+  await ask("POST", "/volumes/create", {}, { Name: "data", Labels: { a: "b" }, DriverOpts: { type: "tmpfs", device: "tmpfs" } });
+  await ask("POST", "/volumes/create", {}, { Name: "data" });
+  await ask("POST", "/volumes/create", {}, { Name: "a/b" });
+  await ask(
+    "POST",
+    "/containers/create",
+    {},
+    {
+      Image: "busybox",
+      Cmd: ["sleep", "1000"],
+      Volumes: { "/anonymous": {} },
+      HostConfig: {
+        NetworkMode: "mine",
+        Binds: ["data:/data:ro"],
+        Mounts: [{ Type: "volume", Source: "more", Target: "/more", VolumeOptions: { NoCopy: true } }],
+      },
+      NetworkingConfig: {
+        EndpointsConfig: { mine: { Aliases: ["nick"], IPAMConfig: { IPv4Address: "10.231.0.200" } }, other: { GwPriority: 1 } },
+      },
+    },
+    "?name=user",
+  );
+  const user = { id: "user" };
+  await ask("GET", "/containers/{id}/json", user);
+  await ask("POST", "/containers/{id}/start", user);
+  await ask("GET", "/containers/{id}/json", user);
+  await ask("GET", "/containers/json");
+  for (const route of ["/networks", "/volumes", "/system/df"]) await ask("GET", route);
+  await ask("GET", "/networks/{id}", { id: "mine" });
+  await ask("GET", "/volumes/{name}", { name: "data" });
+  await ask("POST", "/networks/{id}/disconnect", { id: "other" }, { Container: "user" });
+  await ask("POST", "/networks/{id}/connect", { id: "other" }, { Container: "user", EndpointConfig: { Aliases: ["again"] } });
+  await ask("POST", "/networks/{id}/connect", { id: "other" }, { Container: "user" });
+  await ask("POST", "/networks/{id}/connect", { id: "nosuch" }, { Container: "user" });
+  await ask("DELETE", "/networks/{id}", { id: "mine" });
+  await ask("DELETE", "/networks/{id}", { id: "bridge" });
+  await ask("DELETE", "/networks/{id}", { id: "nosuch" });
+  await ask("DELETE", "/volumes/{name}", { name: "data" });
+  await ask("DELETE", "/volumes/{name}", { name: "nosuch" });
+  await ask("DELETE", "/containers/{id}", user, undefined, "?force=1");
+  await ask("POST", "/volumes/prune", {}, undefined, `?filters=${encodeURIComponent('{"all":["true"]}')}`);
+  await ask("POST", "/volumes/prune");
+  await ask("DELETE", "/networks/{id}", { id: "other" });
+  await ask("POST", "/networks/prune");
+  await ask("POST", "/networks/prune");
+  expect(wrong).toEqual([]);
+});
+
 test("events, a line each, in Docker's order", async () => {
   const begunMs = Date.now();
   await daemon().dockerOk("run", "--rm", "busybox", "true");

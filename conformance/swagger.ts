@@ -46,6 +46,9 @@ const UNDESCRIBED: Record<string, Schema> = {
   "ImageConfig.Shell": { type: ["array", "null"] },
 };
 
+/** Statuses that Docker 28 answers although the description does not know them: a name that is taken, one that is none. */
+const STATUSES_TOO = new Set(["NetworkCreate 409", "VolumeCreate 400"]);
+
 const NULL_TOO = new Set([
   "ContainerInspectResponse.ExecIDs",
   "ContainerPruneResponse.ContainersDeleted",
@@ -65,6 +68,9 @@ const NULL_TOO = new Set([
   "SystemDataUsageResponse.Volumes",
   "SystemInfo.GenericResources",
   "VolumeListResponse.Warnings",
+  "NetworkPruneResponse.NetworksDeleted",
+  "Volume.Labels",
+  "Volume.Options",
   "ContainerConfig.Cmd",
   "ContainerConfig.Entrypoint",
   "ContainerConfig.Env",
@@ -128,6 +134,7 @@ export function readApiDescription(): ApiDescription {
     check(method, route, status, value) {
       const operation = description.paths[route]?.[method.toLowerCase()];
       const response = operation?.responses[String(status)];
+      if (response === undefined && STATUSES_TOO.has(`${operation?.operationId} ${status}`)) return [];
       if (response === undefined) return [`${method} ${route} has no answer ${status}`];
       const { schema } = response;
       if (schema === undefined) return value === undefined || value === "" ? [] : [`${method} ${route} ${status} has no body`];
