@@ -13,6 +13,7 @@ const refused = async (...args: string[]): Promise<string> => {
 };
 const run = (name: string, ...options: string[]): Promise<string> =>
   ok("run", "-d", "--name", name, ...options, "busybox", "sleep", "1000");
+const sh = (network: string, script: string): Promise<string> => ok("run", "--rm", network, "busybox", "sh", "-c", script);
 const inspect = (name: string, format: string): Promise<string> => ok("inspect", "-f", format, name);
 const addressOn = (network: string, name: string): Promise<string> =>
   inspect(name, `{{with index .NetworkSettings.Networks "${network}"}}{{.IPAddress}}{{end}}`);
@@ -267,6 +268,19 @@ describe("rm", () => {
     expect(await ok("network", "prune", "-f", "--filter", "label!=keep")).toBe("Deleted Networks:\nunused");
     expect((await ok("network", "ls", "--format", "{{.Name}}")).split("\n")).toEqual(["bridge", "host", "kept", "none", "used"]);
   });
+});
+
+test("one that cannot be made at the daemon's start is no reason to go without the others, and is tried again", async () => {
+  await ok("network", "create", "--opt=com.docker.network.bridge.name=ttblocked", "blocked");
+  await ok("network", "create", "fine");
+  await daemon().kill();
+  await daemon().run(["ip", "link", "delete", "ttblocked"]);
+  await daemon().run(["ip", "link", "add", "ttblocked", "type", "veth", "peer", "name", "ttblocker"]);
+  await daemon().start();
+  expect(await sh("--network=fine", "ip -4 -o addr")).toContain("eth0");
+  expect(await refused("run", "--rm", "--network=blocked", "busybox", "true")).toContain("it is a network link of another kind");
+  await daemon().run(["ip", "link", "delete", "ttblocked"]);
+  expect(await sh("--network=blocked", "ip -4 -o addr")).toContain("eth0");
 });
 
 test("a prune of each kind is an event", async () => {

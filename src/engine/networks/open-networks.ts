@@ -77,10 +77,12 @@ export async function openNetworks(options: NetworksOptions): Promise<Networks> 
   const locks = new KeyedLock();
   ensurePredefined(database);
 
+  /** Networks that could not be set up. */
+  const failed = new Set<string>();
   /** Firewall and bridges are there. Undefined when they could not be made; tried again at the next join. */
   let ready: Promise<void> | undefined;
   const ensureReady = (): Promise<void> => {
-    ready ??= setUpNetworks(parts, options).catch((error: unknown) => {
+    ready ??= setUpNetworks(parts, options, failed).catch((error: unknown) => {
       ready = undefined;
       throw error;
     });
@@ -114,6 +116,10 @@ export async function openNetworks(options: NetworksOptions): Promise<Networks> 
     const find = (nameOrId: string): NetworkRecord => findNetwork(allNetworks(database), nameOrId);
     const wanted = requests.map(({ network }) => find(network));
     if (wanted.some(({ driver }) => driver === "bridge")) await ensureReady();
+    for (const network of wanted.filter(({ id }) => failed.has(id))) {
+      await setUpNetwork(parts, network);
+      failed.delete(network.id);
+    }
     return requests
       .map((request, index) => ({ request, id: wanted[index]?.id ?? "" }))
       .filter(({ id }, index) => wanted.findIndex((other) => other.id === id) === index)
@@ -239,7 +245,7 @@ export async function openNetworks(options: NetworksOptions): Promise<Networks> 
 }
 
 /** Firewall first, then the bridges: nothing is reachable before its rules are there. */
-async function setUpNetworks(parts: NetworkParts, options: NetworksOptions): Promise<void> {
+async function setUpNetworks(parts: NetworkParts, options: NetworksOptions, failed: Set<string>): Promise<void> {
   const { database, kernel, roots, log } = parts;
   const { firewallWay: way = "owner", without = [], bridge = {} } = options;
   await configureDefaultNetwork(parts, bridge);
@@ -261,7 +267,10 @@ async function setUpNetworks(parts: NetworkParts, options: NetworksOptions): Pro
     } catch (error) {
       // One that cannot be made is no reason to go without the others.
       if (isPredefined(network)) throw error;
-      log.error({ network: network.name, error: messageOf(error) }, "setting up a network");
+      log.error({ network: network.name, error: messageOf(error) }, "setting up a network: it is tried again when a container joins it");
+      failed.add(network.id);
+      // Its bridge would be missed every second.
+      await kernel.call("changeFirewall", { add: [], remove: networkElements(network) });
     }
   }
   const { blocking } = await kernel.call("watchHost", true);
