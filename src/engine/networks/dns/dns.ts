@@ -71,9 +71,8 @@ export function openDns({ kernel, log, workerPath }: DnsOptions): Dns {
   async function open(containerId: string, namespaceFile: string): Promise<void> {
     const sockets = await kernel.call("openNameSockets", namespaceFile);
     const container = served.get(containerId);
-    if (container === undefined || isDisposed) {
-      return closeBoth(sockets);
-    }
+    // It has left meanwhile.
+    if (container === undefined || isDisposed) return closeBoth(sockets);
     if (worker === undefined) start();
     send({ kind: "open", containerId, sockets, ...container });
   }
