@@ -51,8 +51,11 @@ export function readNamePorts(socket: NetlinkSocket): NamePorts | undefined {
   }
 }
 
-/** One transaction, whether there were rules or not. */
-export function writeNameRules(socket: NetlinkSocket, server: string, ports: NamePorts): void {
+/**
+ * One transaction. `replace`: there were rules. Only then is anything deleted: the kernel lets go of it 10 ms later, and closing the socket
+ * waits for that.
+ */
+export function writeNameRules(socket: NetlinkSocket, server: string, ports: NamePorts, replace: boolean): void {
   if (isIP(server) !== 4) throw new Error(`not an IPv4 address: ${server}`);
   const request = (type: number, flags: number, ...attributes: Buffer[]): NetlinkRequest => ({
     type,
@@ -73,8 +76,7 @@ export function writeNameRules(socket: NetlinkSocket, server: string, ports: Nam
   socket.transact(
     inBatch([
       table,
-      request(NFT_DELTABLE, 0, textAttribute(TABLE_NAME, TABLE)),
-      table,
+      ...(replace ? [request(NFT_DELTABLE, 0, textAttribute(TABLE_NAME, TABLE)), table] : []),
       request(
         NFT_NEWCHAIN,
         CREATE,

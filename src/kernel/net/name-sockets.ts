@@ -43,7 +43,7 @@ function openOver(netfilter: NetlinkSocket): NameSockets {
   }
   const sockets = bindBoth({ udp: 0, tcp: 0 });
   try {
-    writeNameRules(netfilter, NAME_SERVER, { udp: portOf(sockets.udp), tcp: portOf(sockets.tcp) });
+    writeNameRules(netfilter, NAME_SERVER, { udp: portOf(sockets.udp), tcp: portOf(sockets.tcp) }, before !== undefined);
     return sockets;
   } catch (error) {
     closeBoth(sockets);
