@@ -166,6 +166,7 @@ function openLazily(open: () => Client): Client {
     version: () => use().version(),
     isTsubo: () => use().isTsubo(),
     request: (...all) => use().request(...all),
+    answer: (...all) => use().answer(...all),
     text: (...all) => use().text(...all),
     json: (...all) => use().json(...all),
     hijack: (...all) => use().hijack(...all),

@@ -71,7 +71,7 @@ test.each([
     "container sart",
     /^tsubo: unknown command: tsubo container sart\n\nDid you mean 'tsubo container start'\?\n\nUsage:  tsubo container\n/,
   ],
-  ["cp x", /\n\nIt is not here yet\. The stock client does it on the same engine: docker -H unix:\/\/\/x\.sock cp\n/],
+  ["stats x", /\n\nIt is not here yet\. The stock client does it on the same engine: docker -H unix:\/\/\/x\.sock stats\n/],
 ])("%s is answered with a way on", (line, message) => {
   expect(unknownCommand(line.split(" "), "unix:///x.sock").message).toMatch(message);
 });

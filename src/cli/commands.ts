@@ -43,6 +43,7 @@ export const commands: readonly CommandEntry[] = [
   first(at("doctor", "Look for anything the engine left behind or lost", () => import("./commands/doctor.ts"))),
   at("attach, container attach", "Join the streams of a running container", () => import("./commands/attach.ts")),
   at("commit, container commit", "Make an image of a container's changes", () => import("./commands/commit.ts")),
+  at("cp, container cp", "Copy files out of a container, or into one", () => import("./commands/cp.ts")),
   at("create, container create", "Make a container without starting it", () => import("./commands/create.ts")),
   at("diff, container diff", "Show which files a container changed", () => import("./commands/diff.ts")),
   at("events, system events", "Show what happens in the engine, as it happens", () => import("./commands/events.ts")),

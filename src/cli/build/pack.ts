@@ -1,28 +1,16 @@
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  lstatSync,
-  openSync,
-  readdirSync,
-  readlinkSync,
-  readSync,
-  type Dirent,
-  type Stats,
-} from "node:fs";
+import { closeSync, constants, fstatSync, lstatSync, openSync, readdirSync, readlinkSync, type Dirent, type Stats } from "node:fs";
 import path from "node:path";
 import { codeOf } from "../../base/errors.ts";
 import type { IgnoreMatcher } from "../../base/ignore-file.ts";
 import { CommandFailure } from "../failure.ts";
 import { warn } from "../output/print.ts";
+import { Chunks } from "./chunks.ts";
 import { tarEnd, tarHeader, tarPadding, type TarEntry } from "./tar.ts";
 
 /**
  * A folder as the tar archive that the engine builds from: names in order, folders before what is in them, without what is ignored. Made
  * while it is sent, a chunk at a time, by plain synchronous calls, which are the fastest that there are for thousands of small files.
  */
-
-const CHUNK_BYTES = 256 * 1024;
 
 export type PackOptions = {
   readonly ignore: IgnoreMatcher;
@@ -38,6 +26,7 @@ export function* packFolder(root: string, { ignore, instead = new Map() }: PackO
     if (entry.descriptor === undefined) continue;
     try {
       yield* chunks.addFile(entry.descriptor, entry.sizeBytes, path.join(root, entry.name));
+      yield* chunks.add(tarPadding(entry.sizeBytes));
     } finally {
       closeSync(entry.descriptor);
     }
@@ -50,44 +39,6 @@ export function* packFolder(root: string, { ignore, instead = new Map() }: PackO
   }
   yield* chunks.add(tarEnd());
   yield chunks.rest();
-}
-
-/** Small pieces gathered into large ones. */
-class Chunks {
-  #chunk = Buffer.allocUnsafe(CHUNK_BYTES);
-  #filled = 0;
-
-  *add(data: Buffer): Generator<Buffer> {
-    for (let offset = 0; offset < data.length;) {
-      const copied = data.copy(this.#chunk, this.#filled, offset);
-      offset += copied;
-      this.#filled += copied;
-      if (this.#filled === CHUNK_BYTES) yield this.#take();
-    }
-  }
-
-  /** A file's content, of the size that its header promised. */
-  *addFile(descriptor: number, sizeBytes: number, file: string): Generator<Buffer> {
-    for (let left = sizeBytes; left > 0;) {
-      const read = readSync(descriptor, this.#chunk, this.#filled, Math.min(left, CHUNK_BYTES - this.#filled), null);
-      if (read === 0) throw new CommandFailure(`${file} became shorter while it was sent: build again when nobody writes to it`);
-      left -= read;
-      this.#filled += read;
-      if (this.#filled === CHUNK_BYTES) yield this.#take();
-    }
-    yield* this.add(tarPadding(sizeBytes));
-  }
-
-  rest(): Buffer {
-    return this.#chunk.subarray(0, this.#filled);
-  }
-
-  #take(): Buffer {
-    const full = this.#chunk;
-    this.#chunk = Buffer.allocUnsafe(CHUNK_BYTES);
-    this.#filled = 0;
-    return full;
-  }
 }
 
 /** An entry, and its content where it has some: the descriptor is the taker's to close. */

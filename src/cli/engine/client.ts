@@ -39,6 +39,8 @@ export type Client = {
   isTsubo(): Promise<boolean>;
   /** Sends a request; gives the answer's body once its headers are here. A status of 400 or more throws a DaemonError. */
   request(method: string, path: string, options?: RequestOptions): Promise<Readable>;
+  /** The same, with the answer's headers. */
+  answer(method: string, path: string, options?: RequestOptions): Promise<Answer>;
   /** The answer's body as text. */
   text(method: string, path: string, options?: RequestOptions): Promise<string>;
   /** The answer's JSON. The caller names the type: the engine's answers are trusted to be the Engine API's. */
@@ -104,8 +106,10 @@ export function openClient(host: Host, httpHeaders: Readonly<Record<string, stri
   }
 
   const version = (): Promise<string> => (negotiated ??= negotiate());
+  const answer = async (method: string, path: string, options: RequestOptions = {}): Promise<Answer> =>
+    ask(method, `/v${await version()}${path}`, options);
   const request = async (method: string, path: string, options: RequestOptions = {}): Promise<Readable> =>
-    (await ask(method, `/v${await version()}${path}`, options)).body;
+    (await answer(method, path, options)).body;
   const text = async (method: string, path: string, options: RequestOptions = {}): Promise<string> => {
     const body = await request(method, path, options);
     return readText(body, Number.POSITIVE_INFINITY).catch((error: unknown) => {
@@ -117,6 +121,7 @@ export function openClient(host: Host, httpHeaders: Readonly<Record<string, stri
     version,
     isTsubo: async () => (await ping())?.headers["server"]?.startsWith("Tsubo/") ?? false,
     request,
+    answer,
     text,
     json: async (method, path, options = {}) => JSON.parse(await text(method, path, options)),
     hijack: async (path, options = {}) => {
