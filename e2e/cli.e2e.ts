@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import path from "node:path";
 
 import { beforeEach, describe, expect, test } from "vitest";
@@ -7,7 +7,7 @@ import { paths } from "../src/store/roots.ts";
 import { hasDockerCli } from "../src/testing/daemon.ts";
 import { expectSame, expectSameStory } from "./cli/compare.ts";
 import { notOurs, partsOf, places } from "./cli/help.ts";
-import { containerStory, imageStory, libraryStory, mistakes, networkStory, reads, stage, volumeStory } from "./cli/lines.ts";
+import { containerStory, copyStory, imageStory, libraryStory, mistakes, networkStory, reads, stage, volumeStory } from "./cli/lines.ts";
 import { options } from "./cli/options.ts";
 import { converse, converseInTerminal, type Conversation } from "./cli/process.ts";
 import { useDaemon } from "./harness.ts";
@@ -87,6 +87,22 @@ test("a container becomes an image, and images go through archives, alike", { ti
 test("networks and volumes come and go alike", { timeout: 240_000 }, async () => {
   await expectSameStory(daemon(), networkStory);
   await expectSameStory(daemon(), volumeStory);
+});
+
+test("files are copied alike", { timeout: 240_000 }, async () => {
+  const folders = ["/tmp/tsubo-story-d", "/tmp/tsubo-story-t"];
+  try {
+    for (const folder of folders) {
+      mkdirSync(path.join(folder, "have"), { recursive: true });
+      mkdirSync(path.join(folder, "clash", "f"), { recursive: true });
+      mkdirSync(path.join(folder, "clash", "d"));
+      writeFileSync(path.join(folder, "clash", "d", "sub"), "a file");
+      symlinkSync("target", path.join(folder, "to"));
+    }
+    await expectSameStory(daemon(), copyStory);
+  } finally {
+    for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+  }
 });
 
 describe("in a terminal", () => {

@@ -61,6 +61,8 @@ function isSame(a: Output, b: Output): boolean {
 function inOneVoice(text: string): string {
   return (
     text
+      // What its library logs of an archive that nobody took.
+      .replaceAll(/^time=".*closed pipe"\n/gm, "")
       .replaceAll(/^DEPRECATED: The legacy builder[^]*?\n\n/gm, "")
       .replaceAll(/\bdocker\b/g, "tsubo")
       // A slip of docker 28.2.

@@ -9,7 +9,7 @@ export function partsOf(help: string): string[] {
 
 /** The commands of `docker` that are here, by one of their places. */
 export const places = [
-  ..."attach build commit create diff events exec export history images import info inspect kill load login logout logs pause port ps".split(
+  ..."attach build commit cp create diff events exec export history images import info inspect kill load login logout logs pause port ps".split(
     " ",
   ),
   ..."pull push rename restart rm rmi run save search start stop tag top unpause version wait".split(" "),

@@ -468,3 +468,26 @@ export const volumeStory = [
   "echo y | $CLI volume prune -a | tail -1",
   "$CLI volume ls -q",
 ];
+
+/** Files go out of a container and into it, in every form that names a place. */
+export const copyStory = [
+  "$CLI run -d --name $N busybox sh -c 'mkdir -p /x/d/sub; echo f >/x/f; echo g >/x/d/g; chmod 4711 /x/d/g; ln -s d /x/l; ln -s f /x/lf; ln -s nope /x/lb; echo ready; sleep 1000'",
+  "until $CLI logs $N | grep -q ready; do sleep 0.1; done",
+  ...[
+    "cp -q=false $N:/x/f a|cp $N:/x/f b/|cp $N:/x/f no/such|cp $N:/x/f .|cp $N:/x/f have|cp $N:/x/d have/|cp $N:/x/d c|cp -q=false $N:/x/d/. e|cp $N:/x/d/. have",
+    "cp $N:/x/d have/f|cp $N:/x/l g|cp $N:/x/l/ h|cp $N:/x/l/. i|cp -L $N:/x/l j|cp -L $N:/x/lf k|cp $N:/x/lb m|cp -L $N:/x/lb n|cp -a $N:/x/d o|cp $N:/x/f to",
+    "cp $N:/nope p|cp nope:/x p|cp $N:/x/f/ p|cp $N: p|cp $N:/x/f ''|cp '' p|cp $N:/x $N:/y|cp a b|cp a|cp $N:/x/f /dev/null|cp $N:/x/d - | tar tf -",
+    "cp $N:/x/d clash|cp $N:/x/f clash|cp --foo a b|cp a $N:/t|cp -q=false a $N:/tmp|cp a $N:/t/|cp a $N:/no/such/x|cp c $N:/c|cp c $N:/tmp|cp c/. $N:/e|cp c/. $N:/tmp",
+    "cp c $N:/x/f|cp a $N:/x/lf|cp a $N:/x/lb|cp a $N:/x/l|cp g $N:/g|cp -L to $N:/to|cp -L m $N:/m|cp nope $N:/n|cp -a c $N:/o|cp have/. $N:/x/d|cp c $N:/clash|cp - $N:/x/f",
+    "cp - $N:/nope </dev/null|cp - $N:/x </dev/null|cp a nope:/x|cp a $N:|cp a $N:/etc/hosts|cp - -|container cp a $N:/z",
+  ]
+    .flatMap((lines) => lines.split("|cp"))
+    .map(
+      (line, index) => `cd /tmp/tsubo-$N && $CLI ${line.startsWith("cp") || line.startsWith("container") ? line : `cp${line}`} # ${index}`,
+    ),
+  "tar -C /tmp/tsubo-$N -c c | $CLI cp - $N:/z2; tar -C /tmp/tsubo-$N -c c | gzip | $CLI cp -a - $N:/tmp",
+  "cd /tmp/tsubo-$N && find . -printf '%p %y %m %U %l\\n' | sort",
+  "$CLI exec $N sh -c \"find / -xdev -newer /bin/busybox -not -path '/proc*' -not -path '/dev*' -not -path '/sys*' -exec stat -c '%n %F %a %u:%g' {} + | sort\"",
+  "$CLI diff $N | sort",
+  "$CLI rm -f $N",
+];
