@@ -3,7 +3,7 @@ import { closeSync } from "node:fs";
 import { inNamespace, openNamespace } from "./netns.ts";
 import { readNamePorts, writeNameRules, type NamePorts } from "./name-rules.ts";
 import { NETLINK_NETFILTER, openNetlinkSocket, type NetlinkSocket } from "./netlink-socket.ts";
-import { bindPort, portOf } from "./port-socket.ts";
+import { bindPort, holdConnections, portOf } from "./port-socket.ts";
 
 /**
  * The sockets on which a container's names are asked for, in its own namespace at 127.0.0.11. They are bound to high ports and packets to
@@ -57,11 +57,19 @@ export function closeBoth({ udp, tcp }: NameSockets): void {
 }
 
 function bindBoth(ports: NamePorts): NameSockets {
-  const udp = bindPort({ protocol: "udp", address: NAME_SERVER, port: ports.udp });
+  const opened: number[] = [];
+  const open = (protocol: "udp" | "tcp"): number => {
+    const fd = bindPort({ protocol, address: NAME_SERVER, port: ports[protocol] });
+    opened.push(fd);
+    return fd;
+  };
   try {
-    return { udp, tcp: bindPort({ protocol: "tcp", address: NAME_SERVER, port: ports.tcp }) };
+    const sockets = { udp: open("udp"), tcp: open("tcp") };
+    // The thread that will accept them may only just have been started.
+    holdConnections(sockets.tcp);
+    return sockets;
   } catch (error) {
-    closeSync(udp);
+    for (const fd of opened) closeSync(fd);
     throw error;
   }
 }

@@ -17,10 +17,12 @@ const SO_REUSEADDR = 2;
 const IPPROTO_IPV6 = 41;
 const IPV6_V6ONLY = 26;
 const IPPROTO_SCTP = 132;
+const BACKLOG = 128;
 
 const socketCall = libc("int socket(int domain, int type, int protocol)");
 const bindCall = libc("int bind(int fd, const void *address, unsigned int length)");
 const getsocknameCall = libc("int getsockname(int fd, void *address, void *length)");
+const listenCall = libc("int listen(int fd, int backlog)");
 const setsockoptCall = libc("int setsockopt(int fd, int level, int name, const void *value, unsigned int length)");
 
 interface Port {
@@ -40,6 +42,11 @@ export function bindPort(port: Port): number {
     // still listens does so even then.
     return bindSocket(port, address, true);
   }
+}
+
+/** From now on connections wait for whoever will accept them, instead of being refused. */
+export function holdConnections(fd: number): void {
+  checked("listen", listenCall(fd, BACKLOG), "to hold connections");
 }
 
 /** The port that a bound socket got. */
