@@ -128,6 +128,17 @@ describe("a container on several", () => {
     expect(await reaches("before", await addressOn("back", "behind"))).toBe(false);
   });
 
+  test("links have the names that are asked for", async () => {
+    const named = "driver-opt=com.docker.network.endpoint.ifname=";
+    await run("named", `--network=name=front,${named}eth1`, "--network=back");
+    expect(await ok("exec", "named", "ip", "-4", "-o", "addr")).toMatch(/eth1 .*10\.204[^]*eth0 .*10\.205/);
+    expect(await refused("run", "--rm", `--network=name=front,${named}a/b`, "busybox", "true")).toContain("invalid interface name");
+    await ok("network", "create", "third");
+    expect(await refused("network", "connect", "--driver-opt=com.docker.network.endpoint.ifname=eth0", "third", "named")).toContain(
+      "interface name eth0 is in use already",
+    );
+  });
+
   test("connected while it runs, with an address of its own, and taken off again", async () => {
     await run("one", "--network=front");
     await run("two", "--network=back");

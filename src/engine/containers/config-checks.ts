@@ -14,6 +14,7 @@ import {
   namespaceMode,
   sharedContainer,
 } from "./namespace-modes.ts";
+import { LINK_NAME_OPTION } from "./endpoint-requests.ts";
 import { parseDeviceRule } from "./oci-devices.ts";
 import { checkPorts } from "./ports.ts";
 import { parseSecurityOptions } from "./security-options.ts";
@@ -198,6 +199,11 @@ export function checkNetworking(networking: NetworkingConfig): void {
     }
     if (IPv4Address !== "" && isIP(IPv4Address) !== 4) faults.push(`invalid IPv4 address: ${IPv4Address}`);
     if (IPv6Address !== "" && isIP(IPv6Address) !== 6) faults.push(`invalid IPv6 address: ${IPv6Address}`);
+    const linkName = endpoint.DriverOpts?.get(LINK_NAME_OPTION) ?? "";
+    if (linkName !== "" && (!/^[^\s/:]{1,15}$/.test(linkName) || ["lo", ".", ".."].includes(linkName)))
+      faults.push(
+        `invalid interface name ${JSON.stringify(linkName)}: 1 to 15 characters without blanks, slashes and colons are wanted, and not lo`,
+      );
     for (const address of LinkLocalIPs ?? []) if (isIP(address) === 0) faults.push(`invalid link-local IP address: ${address}`);
     if (endpoint.MacAddress !== "" && !/^([0-9a-f]{2}[:-]){5}[0-9a-f]{2}$/i.test(endpoint.MacAddress)) {
       throw wrong(`invalid MAC address ${endpoint.MacAddress}`);

@@ -21,12 +21,16 @@ export function endpointRequestOf(container: Named, network: string, asked: Aske
     ipv4Address: asked?.IPAMConfig?.IPv4Address || undefined,
     ipv6Address: asked?.IPAMConfig?.IPv6Address || undefined,
     macAddress: asked?.MacAddress || undefined,
+    linkName: asked?.DriverOpts?.get(LINK_NAME_OPTION) || undefined,
     dnsNames: isUserDefined(network) ? dnsNamesOf(container, asked?.Aliases ?? []) : [],
     links: isUserDefined(network) ? (asked?.Links ?? []) : [],
     linkedPorts: [],
     gatewayPriority: asked?.GwPriority ?? 0,
   };
 }
+
+/** `--network name=…,driver-opt=com.docker.network.endpoint.ifname=…` (Docker 28). */
+export const LINK_NAME_OPTION = "com.docker.network.endpoint.ifname";
 
 /** Names are only for networks that somebody made. */
 export function isUserDefined(network: string): boolean {

@@ -39,8 +39,9 @@ export async function joinNetworks(
 
   await using undo = new Undo((message) => log.warn(message));
   const [gateway] = rankNetworks(planned);
+  const links = chooseLinks(planned);
   const leased = planned.map(({ network, request }, index) => {
-    const endpoint = lease(parts, member, network, request, `eth${index}`, network === gateway?.network);
+    const endpoint = lease(parts, member, network, request, links[index] ?? "", network === gateway?.network);
     undo.defer("releasing the address", () => releaseEndpoint(database, endpoint));
     return { network, request, endpoint };
   });
@@ -81,7 +82,17 @@ export async function connectNetwork(
     throw new EngineError("forbidden", `endpoint with name ${member.containerName} already exists in network ${network.name}`);
   const driver = driverOf(parts, network);
   await using undo = new Undo((message) => log.warn(message));
-  const endpoint = lease(parts, member, network, request, freeLink(others), false);
+  const endpoint = lease(
+    parts,
+    member,
+    network,
+    request,
+    chooseLink(
+      request.linkName,
+      others.map(({ containerLink }) => containerLink),
+    ),
+    false,
+  );
   const itself = (): EndpointRecord =>
     endpointsOfContainer(database, member.containerId).find(({ networkId }) => networkId === network.id) ?? endpoint;
   undo.defer("taking it off again", () => detachEndpoint(parts, itself(), ports));
@@ -123,9 +134,23 @@ async function publishPorts(
   return published;
 }
 
-/** The lowest of `eth0`, `eth1`, … that no other endpoint has. */
-function freeLink(others: readonly EndpointRecord[]): string {
-  for (let index = 0; ; index += 1) if (!others.some(({ containerLink }) => containerLink === `eth${index}`)) return `eth${index}`;
+/** The name that was asked for, or the lowest of `eth0`, `eth1`, … that no other endpoint has. */
+function chooseLink(asked: string | undefined, taken: readonly string[]): string {
+  if (asked !== undefined) {
+    if (taken.includes(asked))
+      throw new EngineError("invalid", `interface name ${asked} is in use already in the container: choose another`);
+    return asked;
+  }
+  for (let index = 0; ; index += 1) if (!taken.includes(`eth${index}`)) return `eth${index}`;
+}
+
+/** Of all of a container's links, in order: a name that is asked for is nobody else's. */
+function chooseLinks(planned: readonly PlannedEndpoint[]): string[] {
+  const asked = planned.flatMap(({ request }) => request.linkName ?? []);
+  const chosen: string[] = [];
+  for (const { request } of planned)
+    chosen.push(chooseLink(request.linkName, request.linkName === undefined ? [...chosen, ...asked] : chosen));
+  return chosen;
 }
 
 /** A file that a crash left is nobody's: the container's endpoints are ours since a moment ago. */

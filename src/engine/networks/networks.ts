@@ -93,6 +93,8 @@ export interface EndpointRequest {
   ipv4Address?: string | undefined;
   ipv6Address?: string | undefined;
   macAddress?: string | undefined;
+  /** What the link is called inside; `eth0`, `eth1`, … where nobody says. */
+  linkName?: string | undefined;
   /** Under which others on a user-defined network find it. */
   dnsNames: string[];
   /** `name:alias`: names that this container alone has for others on a user-defined network. */
