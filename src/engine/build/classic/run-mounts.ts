@@ -245,9 +245,17 @@ function bind(destination: string, source: string, readOnly: boolean): OciMount 
 /** Below these the runtime has file systems of its own. */
 const RUNTIME_FOLDERS = /^\/(?:dev|proc|sys)(?:\/|$)/;
 
-/** Where mounts go and nothing is: such places are made outside of the layer, and so are not left in it. */
+/**
+ * Where mounts go and nothing is: such places are made outside of the layer, and so are not left in it. Volumes of the image are such, too:
+ * a step may write there as a container may.
+ */
 async function findPlaces(step: Step, mounts: OciMount[]): Promise<MountPlace[]> {
-  const wanted = mounts.filter(({ destination }) => !RUNTIME_FOLDERS.test(destination));
+  const volumes = Object.keys(step.state.config.Volumes ?? {}).map((volume) => ({
+    destination: path.posix.resolve("/", volume),
+    source: "",
+    type: "volume",
+  }));
+  const wanted = [...mounts, ...volumes].filter(({ destination }) => destination !== "/" && !RUNTIME_FOLDERS.test(destination));
   if (wanted.length === 0) return [];
   const isFolder = await Promise.all(wanted.map(async ({ source, type }) => type !== "bind" || (await stat(source)).isDirectory()));
   await using reading = new AsyncDisposableStack();
