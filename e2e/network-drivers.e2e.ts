@@ -30,11 +30,15 @@ beforeAll(async () => {
   topology = await openTopology();
   const log = openLog("networks", "fatal");
   kernel = await openKernelWorker(workerPath, log);
-  holder = openPortHolder();
+  holder = await openPortHolder(log);
+  await openFirewall();
+});
+
+async function openFirewall(): Promise<void> {
   const scratchFile = path.join(topology.folder, "firewall.nft");
   const settings = { table: "tsubo_contract", declarations: [...DECLARATIONS], rules: [...RULES], elements: [], keep: [], scratchFile };
   await kernel.call("openFirewall", { ...settings, way: "owner" });
-});
+}
 
 beforeEach(async () => {
   namespace = path.join(topology.folder, newId());
@@ -57,7 +61,7 @@ async function everything(): Promise<string[]> {
   const { elements } = await kernel.call("listObjects", topology.folder, []);
   const names = (await sh("ip -br link")).split("\n").map((line) => line.split(/[ @]/)[0] ?? "");
   const rules = elements.filter(({ set }) => !set.startsWith("uplinks")).map(({ set, key, value }) => `${set} ${key} ${value}`);
-  const ports = (await holder.held()).map(({ hostAddress, hostPort }) => `${hostAddress} ${hostPort}`);
+  const ports = holder.held().map(({ hostAddress, hostPort }) => `${hostAddress} ${hostPort}`);
   return [...links, ...names, ...rules, ...ports].sort();
 }
 
@@ -210,17 +214,12 @@ describe("driver bridge", () => {
   test("takes down an endpoint past what fails, and says so at the end", async () => {
     const driver = bridge.driver();
     await driver.setUp(bridge.network);
-    const before = await everything();
-    const endpoint = {
-      ...bridge.endpoint,
-      linkedPorts: [],
-      ports: [] as EndpointRecord["ports"],
-    } as Partial<EndpointRecord> as EndpointRecord;
-    const published = await driver.publish(bridge.network, endpoint, [port(8080)]);
-    // An address that is none: connections to it cannot be forgotten.
-    await expect(driver.tearDownEndpoint(bridge.network, { ...published, ipv6Address: "none" })).rejects.toThrow("not an IP address: none");
-    await driver.withdraw(bridge.network, published);
-    expect(await everything()).toEqual(before);
-    await driver.tearDown(bridge.network);
+    const published = await driver.publish(bridge.network, endpointOf(bridge), [port(8080)]);
+    await kernel.call("removeFirewall");
+    await expect(driver.tearDownEndpoint(bridge.network, published)).rejects.toThrow("the firewall is not open");
+    expect(holder.held()).toEqual([]);
+    await expect(driver.tearDown(bridge.network)).rejects.toThrow("the firewall is not open");
+    expect(await sh("ip -br link")).not.toContain("ttcontract");
+    await openFirewall();
   });
 });

@@ -98,6 +98,14 @@ async function openDaemon(config: DaemonConfig, log: Log): Promise<AsyncDisposab
   });
   await images.restore();
   await images.ensureEmbedded();
+  const keeper = opened.use(
+    await openKeeper({
+      log,
+      socketPath: paths.keeperSocket(roots),
+      logPath: paths.keeperLog(roots),
+      command: [...program("tsubo-keeper"), "--data-root", roots.data, "--exec-root", roots.exec],
+    }),
+  );
   const networks = opened.use(
     await openNetworks({
       database,
@@ -108,6 +116,7 @@ async function openDaemon(config: DaemonConfig, log: Log): Promise<AsyncDisposab
       dnsWorkerPath: path.join(programFolder(), "dns-worker.cjs"),
       bridge: config.bridge,
       addressPools: config.addressPools,
+      descriptors: keeper,
     }),
   );
   const volumes = openVolumes({
@@ -122,14 +131,6 @@ async function openDaemon(config: DaemonConfig, log: Log): Promise<AsyncDisposab
         .filter(({ mounts }) => mounts.some((mount) => mount.type === "volume" && mount.name === name))
         .map((container) => ({ id: container.id, running: container.state.status === "running" })),
   });
-  const keeper = opened.use(
-    await openKeeper({
-      log,
-      socketPath: paths.keeperSocket(roots),
-      logPath: paths.keeperLog(roots),
-      command: [...program("tsubo-keeper"), "--data-root", roots.data, "--exec-root", roots.exec],
-    }),
-  );
   const containers = await openContainers({
     serverVersion: SERVER_VERSION,
     roots,

@@ -3,7 +3,7 @@ import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { EngineError, messageOf } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
-import { openPidfd } from "../kernel/pidfd.ts";
+import { copyDescriptor, openPidfd } from "../kernel/pidfd.ts";
 import { Holds } from "./client-holds.ts";
 import type {
   AttachOptions,
@@ -76,6 +76,8 @@ interface Connection {
 class KeeperClient implements KeeperHandle {
   readonly #options: KeeperClientOptions;
   readonly #holds: Holds;
+  /** What a keeper is to keep. */
+  readonly #descriptors = new Map<string, number>();
   readonly #closing = new AbortController();
   #connection: Promise<Connection> | undefined;
   #nextId = 1;
@@ -145,6 +147,22 @@ class KeeperClient implements KeeperHandle {
 
   async list(): Promise<KeptContainer[]> {
     return (await this.#request("list", {})).map(decodeContainer);
+  }
+
+  async keepDescriptor(name: string, descriptor: number): Promise<void> {
+    this.#descriptors.set(name, descriptor);
+    await this.#keep(await this.#connected(), name, descriptor);
+  }
+
+  async takeDescriptors(): Promise<Map<string, number>> {
+    const connection = await this.#connected();
+    const kept = await ifKnown(this.#send(connection, "keptDescriptors", {}), []);
+    return new Map(kept.map(({ name, descriptor }) => [name, copyDescriptor(connection.keeperPidfd, descriptor)]));
+  }
+
+  async dropDescriptor(name: string): Promise<void> {
+    this.#descriptors.delete(name);
+    await ifKnown(this.#request("dropDescriptor", { name }), null);
   }
 
   subscribe(listener: (event: KeeperEvent) => void): void {
@@ -233,9 +251,17 @@ class KeeperClient implements KeeperHandle {
     socket.on("close", () => this.#lost(connection));
     await this.#send(connection, "report", await this.#holds.report());
     for (const container of await this.#send(connection, "list", {})) this.#hold(container, connection.keeperPidfd);
+    for (const [name, descriptor] of this.#descriptors)
+      await this.#keep(connection, name, descriptor).catch((error: unknown) => {
+        this.#options.log.warn({ name, error: messageOf(error) }, "the keeper does not keep a descriptor");
+      });
     if (socket.destroyed) throw new ConnectionLost();
     connection.established = true;
     return connection;
+  }
+
+  async #keep(connection: Connection, name: string, descriptor: number): Promise<void> {
+    await ifKnown(this.#send(connection, "keepDescriptor", { name, daemonPid: process.pid, descriptor }), null);
   }
 
   #lost(connection: Connection): void {
@@ -296,6 +322,16 @@ class KeeperClient implements KeeperHandle {
     } catch (error) {
       this.#options.log.error({ error: messageOf(error), event: event.type }, "an event of the keeper was not taken note of");
     }
+  }
+}
+
+/** What a keeper of an earlier version says to a request that it does not know. */
+async function ifKnown<T>(answer: Promise<T>, otherwise: T): Promise<T> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (error instanceof EngineError && error.kind === "unimplemented") return otherwise;
+    throw error;
   }
 }
 

@@ -50,6 +50,13 @@ export interface Keeper {
   /** Everything the keeper holds now, for a daemon that has just come up. */
   list(): Promise<KeptContainer[]>;
 
+  /** Keeps a copy of a descriptor under a name, for as long as the keeper lives, and gives it to the keeper after it. */
+  keepDescriptor(name: string, descriptor: number): Promise<void>;
+  /** Copies of all that were kept; none of a keeper of an earlier version. */
+  takeDescriptors(): Promise<Map<string, number>>;
+  /** Idempotent. */
+  dropDescriptor(name: string): Promise<void>;
+
   /** Calls back on each exit and each kill for want of memory, as they come; also those that came while nobody listened, once more. */
   subscribe(listener: (event: KeeperEvent) => void): void;
 

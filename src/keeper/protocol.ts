@@ -13,7 +13,7 @@ import type { AttachOptions, ContainerSpec, ExecSpec, Exit, KeeperEvent, Target,
  * go on: a method the keeper does not know is answered with `unimplemented`, fields it does not know are passed over, and new
  * fields of replies are optional to the daemon.
  */
-export const PROTOCOL = { major: 1, minor: 0 } as const;
+export const PROTOCOL = { major: 1, minor: 1 } as const;
 
 /** A line longer than this is no message of ours. */
 export const LINE_LIMIT_BYTES = 8 * 1024 * 1024;
@@ -55,6 +55,11 @@ export interface Methods {
   };
   /** The daemon has taken note of these exec exits. */
   acknowledge: { params: { execs: { containerId: string; execId: string }[] }; result: null };
+  /** The keeper copies the descriptor out of the daemon and keeps it under that name. */
+  keepDescriptor: { params: { name: string; daemonPid: number; descriptor: number }; result: null };
+  /** The keeper's own, for the daemon to copy. */
+  keptDescriptors: { params: Record<string, never>; result: { name: string; descriptor: number }[] };
+  dropDescriptor: { params: { name: string }; result: null };
   /** Asks the keeper to end; refused while it keeps a container. */
   shutdown: { params: Record<string, never>; result: null };
 }

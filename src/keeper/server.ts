@@ -13,6 +13,7 @@ import { Attachments } from "./attachments.ts";
 import { BufferPool } from "./buffers.ts";
 import { greet, serveControl, type ControlConnection } from "./connection.ts";
 import { Containers } from "./containers.ts";
+import { DescriptorSafe } from "./descriptor-safe.ts";
 import type { KeeperEvent } from "./keeper.ts";
 import type { KeeperContext, KeeperPlaces } from "./kept.ts";
 import { compressByGzip } from "./log-compress.ts";
@@ -58,6 +59,7 @@ export async function serveKeeper(options: KeeperServerOptions): Promise<"ended"
   using _poller = context.poller;
   const containers = new Containers(context);
   const adoption = await adoptContainers(context, containers);
+  const descriptors = new DescriptorSafe();
 
   const end = Promise.withResolvers<void>();
   const idleLimitMs = options.idleLimitMs ?? IDLE_LIMIT_MS;
@@ -82,6 +84,9 @@ export async function serveKeeper(options: KeeperServerOptions): Promise<"ended"
     list: () => containers.list(),
     report: (report) => nothing(adoption.settle(report)),
     acknowledge: ({ execs }) => nothing(containers.acknowledge(execs)),
+    keepDescriptor: ({ name, daemonPid, descriptor }) => nothing(descriptors.keep(name, daemonPid, descriptor)),
+    keptDescriptors: () => descriptors.list(),
+    dropDescriptor: ({ name }) => nothing(descriptors.drop(name)),
     shutdown: () => {
       if (!containers.isEmpty) throw new EngineError("conflict", "the keeper holds containers: stop and remove them first");
       setImmediate(() => end.resolve());
@@ -128,7 +133,9 @@ export async function serveKeeper(options: KeeperServerOptions): Promise<"ended"
     connections.add(connection);
     socket.on("close", () => {
       connections.delete(connection);
-      if (connections.size === 0) context.attachments.endAll();
+      if (connections.size > 0) return;
+      context.attachments.endAll();
+      descriptors.stopListening();
     });
     for (const event of containers.unreported()) connection.send(encodeEvent(event));
   };

@@ -12,6 +12,7 @@ import { macOf } from "./mac-addresses.ts";
 import type { EndpointRecord } from "./endpoint-records.ts";
 import { endpointElements, networkElements, portElements } from "./firewall-rules.ts";
 import type { NetworkDriver } from "./network-driver.ts";
+import type { PortBinding } from "./networks.ts";
 import { poolOf, type BridgeSettings, type NetworkRecord } from "./network-records.ts";
 import type { Ports } from "./ports.ts";
 
@@ -20,20 +21,22 @@ export function openBridgeDriver(kernel: KernelWorker, ports: Ports, log: Log): 
   const change = async (add: FirewallElement[], remove: FirewallElement[]): Promise<void> => {
     if (add.length > 0 || remove.length > 0) await kernel.call("changeFirewall", { add, remove });
   };
+  /** Only UDP has clients that go on sending without a connection. */
+  const forget = async (bindings: readonly PortBinding[]): Promise<void> => {
+    const datagrams = bindings.filter(({ protocol }) => protocol === "udp");
+    const ports = datagrams.map(
+      ({ hostAddress, hostPort, protocol }) => ({ family: isIPv6(hostAddress) ? 6 : 4, port: hostPort, protocol }) as const,
+    );
+    if (ports.length > 0) await kernel.call("forgetConnections", ports);
+  };
   const withdrawal = (endpoint: EndpointRecord, elements: FirewallElement[]): (() => Promise<void>)[] => [
     () => change([], elements),
     async () => {
       failpoint("network.leave.firewall");
       await ports.withdraw(endpoint.ports);
     },
-    // Connections that were rewritten to this container would go on reaching whoever gets its address next.
-    ...(elements.length === 0
-      ? []
-      : addressesOf(endpoint).map(
-          ({ address }) =>
-            () =>
-              kernel.call("forgetConnections", { address }),
-        )),
+    // What was rewritten to this container would go on reaching whoever gets its address next.
+    () => forget(endpoint.ports),
   ];
 
   return {
@@ -116,11 +119,8 @@ export function openBridgeDriver(kernel: KernelWorker, ports: Ports, log: Log): 
       const elements = portElements({ ...endpoint, ports: published });
       undo.defer("removing port rules", () => change([], elements));
       await change(elements, []);
-      // Only UDP has clients that go on sending to a port nobody served, which the kernel tracks as a connection to the host itself.
-      const datagrams = published
-        .filter((port) => port.protocol === "udp")
-        .map((port) => ({ family: isIPv6(port.hostAddress) ? 6 : 4, port: port.hostPort, protocol: port.protocol }) as const);
-      if (datagrams.length > 0) await kernel.call("forgetConnections", { ports: datagrams });
+      // Packets to a port that nobody served are tracked as a connection to the host itself.
+      await forget(published);
       failpoint("network.join.firewall");
       undo.keep();
       return { ...endpoint, ports: published };

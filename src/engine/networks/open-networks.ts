@@ -30,7 +30,7 @@ import type { Endpoint, EndpointRequest, Networks } from "./networks.ts";
 import { nullDriver } from "./null-driver.ts";
 import { driverOf, namespaceFile, type NetworkParts } from "./parts.ts";
 import { checkFixedAddresses } from "./leases.ts";
-import { openPortHolder } from "./port-holder.ts";
+import { openPortHolder, type DescriptorSafe } from "./port-holder.ts";
 import { openPorts } from "./ports.ts";
 import { finishRemoval, pruneNetworks, removeNetwork } from "./remove-network.ts";
 import { restoreNetworks, resumeEndpoint } from "./restore.ts";
@@ -46,6 +46,8 @@ export interface NetworksOptions {
   /** The program of the DNS thread (`bin/dns-worker.ts`, or its bundle). */
   dnsWorkerPath: string;
   bridge?: DefaultNetworkOptions | undefined;
+  /** Where sockets of published ports outlive the daemon; absent: they do not. */
+  descriptors?: DescriptorSafe | undefined;
   /** `default-address-pools`; Docker's own when absent. */
   addressPools?: readonly SubnetPool[] | undefined;
   /** How the firewall is reached; the best way the machine has when absent. For tests of the others. */
@@ -70,7 +72,7 @@ export async function openNetworks(options: NetworksOptions): Promise<Networks> 
   await stat(roots.exec);
   const kernel = await openKernelWorker(options.workerPath, log);
   const dns = openDns({ kernel, log, workerPath: options.dnsWorkerPath });
-  const holder = openPortHolder();
+  const holder = await openPortHolder(log, options.descriptors);
   const addressPools = options.addressPools ?? DEFAULT_POOLS;
   const drivers = { bridge: openBridgeDriver(kernel, openPorts(holder), log), null: nullDriver, host: undefined };
   const parts: NetworkParts = { database, roots, log, kernel, dns, drivers, addressPools };
@@ -190,7 +192,10 @@ export async function openNetworks(options: NetworksOptions): Promise<Networks> 
       }),
     settle: (containerId, ports) => locks.run(containerId, () => settleGateway(parts, containerId, ports)),
     leave: (containerId) => locks.run(containerId, () => leaveNetworks(parts, containerId)),
-    restore: (runningContainerIds) => restoreNetworks(parts, runningContainerIds),
+    async restore(runningContainerIds) {
+      await restoreNetworks(parts, runningContainerIds);
+      await holder.releaseLeft();
+    },
     endpointsOf: (containerId) => endpointsOfContainer(database, containerId).map(publicEndpoint),
     endpointsOn: (networkId) => endpointsOfNetwork(database, networkId),
     allow: (containerId, linkedPorts) =>
@@ -221,7 +226,7 @@ export async function openNetworks(options: NetworksOptions): Promise<Networks> 
       const bridges = allNetworks(database).flatMap((network) => (network.bridge ? [network.bridge.name] : []));
       const deadline = performance.now() + LINK_SETTLE_MS;
       for (;;) {
-        const found = foundObjects(await kernel.call("listObjects", paths.netns(roots), bridges), await holder.held());
+        const found = foundObjects(await kernel.call("listObjects", paths.netns(roots), bridges), holder.held());
         const links = new Set(allEndpoints(database).map((endpoint) => endpoint.hostLink));
         if (performance.now() > deadline || found.every(({ kind, name }) => kind !== "link" || links.has(name))) return found;
         await sleep(LINK_LOOK_MS);

@@ -10,11 +10,10 @@ import {
   type ConnectSpec,
   type DefaultRoute,
 } from "./bridge.ts";
-import { forgetConnectionsOfPort, forgetConnectionsTo, PROTOCOL_NUMBERS } from "./conntrack.ts";
+import { forgetConnectionsOfPort, PROTOCOL_NUMBERS } from "./conntrack.ts";
 import { Firewall, type FirewallChange, type FirewallElement, type FirewallSettings } from "./firewall.ts";
 import { passForeignDrop, removeOwnChain, type OwnChain } from "./foreign-drop.ts";
 import { ensureForwarding, removeForwarding, type Ipv6Forwarding } from "./forwarding.ts";
-import { addressBytes } from "./ip-text.ts";
 import {
   decodeLink,
   deleteLink,
@@ -72,8 +71,8 @@ export interface Operations {
    */
   watchHost(anew?: boolean): { healed: boolean; blocking: string[]; lostBridges: string[] };
   removeFirewall(): void;
-  /** Forgets tracked connections to a container's address and of published ports. */
-  forgetConnections(what: { address?: string; ports?: ForgottenPort[] }): void;
+  /** Forgets tracked connections of published ports. */
+  forgetConnections(ports: readonly ForgottenPort[]): void;
   listObjects(netnsFolder: string, bridges: string[]): ObjectsFound;
 }
 
@@ -181,15 +180,13 @@ export function openOperations(runProgram: RunProgram): Operations & { close(): 
       firewall?.close();
       firewall = undefined;
     },
-    forgetConnections({ address, ports = [] }) {
+    forgetConnections(ports) {
       connections ??= openNetlinkSocket(NETLINK_NETFILTER);
-      const socket = connections;
-      const requests = [
-        ...(address === undefined ? [] : [forgetConnectionsTo(addressBytes(address))]),
-        ...ports.map(({ family, port, protocol }) => forgetConnectionsOfPort(family, port, PROTOCOL_NUMBERS[protocol])),
-      ];
-      // ENOENT: nothing was tracked. Kernels before 5.8 know no filter: there the entries run out by themselves.
-      for (const request of requests) ignoring(["ENOENT", "EINVAL", "EOPNOTSUPP"], () => socket.transact([request]));
+      for (const { family, port, protocol } of ports) {
+        const request = forgetConnectionsOfPort(family, port, PROTOCOL_NUMBERS[protocol]);
+        // ENOENT: nothing was tracked. Kernels before 5.8 know no filter: there the entries run out by themselves.
+        ignoring(["ENOENT", "EINVAL", "EOPNOTSUPP"], () => connections?.transact([request]));
+      }
     },
     listObjects(netnsFolder, bridges) {
       const links = routes.query(dumpLinks).map(decodeLink);

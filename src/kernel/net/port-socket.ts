@@ -14,6 +14,8 @@ const SOCK_DGRAM = 2;
 const SOCK_CLOEXEC = 0o2000000;
 const SOL_SOCKET = 1;
 const SO_REUSEADDR = 2;
+const SO_ACCEPTCONN = 30;
+const SHUT_RD = 0;
 const IPPROTO_IPV6 = 41;
 const IPV6_V6ONLY = 26;
 const IPPROTO_SCTP = 132;
@@ -24,6 +26,9 @@ const bindCall = libc("int bind(int fd, const void *address, unsigned int length
 const getsocknameCall = libc("int getsockname(int fd, void *address, void *length)");
 const listenCall = libc("int listen(int fd, int backlog)");
 const setsockoptCall = libc("int setsockopt(int fd, int level, int name, const void *value, unsigned int length)");
+
+const getsockoptCall = libc("int getsockopt(int fd, int level, int name, void *value, void *length)");
+const shutdownCall = libc("int shutdown(int fd, int how)");
 
 interface Port {
   protocol: "tcp" | "udp" | "sctp";
@@ -63,6 +68,13 @@ export function portOf(fd: number): number {
  */
 export function allowSuccessor(fd: number): void {
   checked("setsockopt", setsockoptCall(fd, SOL_SOCKET, SO_REUSEADDR, Buffer.from([1, 0, 0, 0]), 4), "to let a port be used again");
+}
+
+/** Makes a listening socket one that is bound and nothing else again; leaves others as they are. */
+export function stopListening(fd: number): void {
+  const listens = Buffer.alloc(4);
+  checked("getsockopt", getsockoptCall(fd, SOL_SOCKET, SO_ACCEPTCONN, listens, Buffer.from([4, 0, 0, 0])), "of a port's socket");
+  if (listens.readInt32LE(0) === 1) checked("shutdown", shutdownCall(fd, SHUT_RD), "to stop listening");
 }
 
 function bindSocket(port: Port, address: Buffer, share: boolean): number {
