@@ -25,7 +25,6 @@ const TO_RUN = [
 const TO_TEST = [
   // Debian 13 has the client apart; on 12 it comes with the engine, whose service is not wanted.
   { names: ["docker-cli", "docker.io"], has: () => onPath("docker"), optional: true },
-  { names: ["docker-compose"], has: () => onPath("docker-compose"), optional: true },
   { names: ["docker-registry"], has: () => onPath("docker-registry"), optional: true },
   { names: ["skopeo"], has: () => onPath("skopeo"), optional: true },
   { names: ["docker-compose"], has: () => onPath("docker-compose"), optional: true },
