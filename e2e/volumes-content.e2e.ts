@@ -53,6 +53,20 @@ test("owners, modes, times, links, devices and attributes are the image's", asyn
   expect(foldersOf(daemon())).toEqual(["copy/_data"]);
 });
 
+test("holes stay holes", async () => {
+  const sparse = path.join(daemon().roots.exec, "sparse");
+  mkdirSync(`${sparse}/data`, { recursive: true });
+  const write = "truncate -s 64M big; printf middle | dd of=big bs=1 seek=40000000 conv=notrunc; truncate -s 1M empty";
+  await daemon().run(["sh", "-ec", `cd "$0" && ${write}`, `${sparse}/data`]);
+  await daemon().run(["sh", "-c", 'tar -C "$0" -S -c data | docker import - sparse', sparse]);
+  await docker("create", "-v", "copy:/data", "sparse", "/x");
+  for (const name of ["big", "empty"]) {
+    const [copy, original] = [path.join(dataOf(daemon(), "copy"), name), `${sparse}/data/${name}`];
+    expect((await daemon().run(["cmp", copy, original])).code).toBe(0);
+    expect(lstatSync(copy).blocks).toBeLessThanOrEqual(64);
+  }
+});
+
 test("an empty folder of the image gives the volume its owner and mode", async () => {
   await importImage(daemon(), "empty", tar({ name: "empty/", type: "directory", mode: 0o1777, owner: [5, 6] }));
   await docker("create", "-v", "copy:/empty", "empty", "/x");

@@ -19,6 +19,7 @@ import path from "node:path";
  *         exit.json        how it ended, durable
  *         hostname, hosts, resolv.conf
  *       volumes/NAME/_data
+ *       volumes-filling/RANDOM   content of images on its way into volumes
  *       storage-driver     the name of the driver that made the layers
  *       scratch/diff       what an overlay lies over that has nothing below it
  *       cache-mounts/HASH/ what RUN --mount=type=cache keeps: data/ and, in use.json, whose it is
@@ -46,6 +47,7 @@ export const paths = {
   containerExit: (roots: Roots, id: string): string => path.join(roots.data, "containers", id, "exit.json"),
   scratch: (roots: Roots): string => path.join(roots.data, "scratch"),
   volumes: (roots: Roots): string => path.join(roots.data, "volumes"),
+  volumesFilling: (roots: Roots): string => path.join(roots.data, "volumes-filling"),
   volume: (roots: Roots, name: string): string => path.join(roots.data, "volumes", name),
   builds: (roots: Roots): string => path.join(roots.data, "builds"),
   build: (roots: Roots, id: string): string => path.join(roots.data, "builds", id),
@@ -73,6 +75,7 @@ const FOLDERS = [
   paths.layersTrash,
   paths.containers,
   paths.volumes,
+  paths.volumesFilling,
   paths.builds,
   paths.cacheMounts,
   paths.statCaches,

@@ -115,7 +115,7 @@ function processesOf({ roots, phase }: LookFor): Traces {
 
 function filesOf(roots: Roots): Traces {
   // Not layers-trash: what is in it is deleted in its own time.
-  const mustBeEmpty = [paths.containers, paths.partialBlobs, paths.runtime, paths.netns, paths.bundles, paths.pty];
+  const mustBeEmpty = [paths.containers, paths.volumesFilling, paths.partialBlobs, paths.runtime, paths.netns, paths.bundles, paths.pty];
   return mustBeEmpty.flatMap((folderOf) => {
     const folder = folderOf(roots);
     return existsSync(folder)

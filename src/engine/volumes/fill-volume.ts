@@ -24,8 +24,9 @@ export interface FillParts {
 
 export interface FillPlace {
   data: string;
+  /** A new folder for what is copied. */
   staging: string;
-  /** The staged folder may take the place of the data's. */
+  /** It may take the place of the data's. */
   canReplace: boolean;
   /** A crash may take all of it. */
   volatile: boolean;
@@ -39,24 +40,23 @@ export async function fillVolume(parts: FillParts, volume: VolumeRecord, source:
     becomeLike(data, source);
     return;
   }
-  await rm(staging, { recursive: true, force: true });
-  await mkdir(staging, { mode: 0o700 });
+  await mkdir(staging, { recursive: true, mode: 0o700 });
   try {
     const request: CopyRequest = { from: source, to: staging, all: true };
     await children.run({ kind: "copy", payload: request, what: `copying the image's content into volume ${volume.name}`, heavy: true });
     failpoint("volumes.fill.copied");
     if (!place.volatile) await syncFileSystem(staging);
+    failpoint("volumes.fill.synced");
   } catch (error) {
     await rm(staging, { recursive: true, force: true });
     throw error;
   }
   if (place.canReplace) {
-    failpoint("volumes.fill.synced");
     await replace(data, staging);
     if (!place.volatile) await syncDirectory(path.dirname(data));
     return;
   }
-  saveVolume(database, { ...volume, filling: true });
+  saveVolume(database, { ...volume, filling: path.basename(staging) });
   await database.durable();
   failpoint("volumes.fill.begun");
   await finishFilling(database, volume, place);

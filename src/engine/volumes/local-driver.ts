@@ -62,8 +62,8 @@ export function openLocalDriver(roots: Roots): VolumeDriver {
     },
     staging: (volume) =>
       needsMount(volume.options)
-        ? { folder: path.join(dataOf(volume), ".tsubo-fill"), isBeside: false }
-        : { folder: path.join(paths.volume(roots, volume.name), "_fill"), isBeside: true },
+        ? { folder: path.join(dataOf(volume), ".tsubo-fill"), isApart: false }
+        : { folder: paths.volumesFilling(roots), isApart: true },
   };
 }
 

@@ -1,9 +1,12 @@
+import { randomBytes } from "node:crypto";
 import { readdir, rm } from "node:fs/promises";
+import path from "node:path";
 
 import { messageOf } from "../../base/errors.ts";
 import { KeyedLock } from "../../base/locks.ts";
 import { readPruneFilter } from "../../base/prune-filter.ts";
 import { parseTimestamp } from "../../base/time.ts";
+import { setTopDirectoryFlag } from "../../kernel/file-attributes.ts";
 import { paths } from "../../store/roots.ts";
 import { measureTree } from "../../store/tree-size.ts";
 import { ensureVolume } from "./create-volume.ts";
@@ -22,6 +25,7 @@ export function openVolumes(given: Omit<VolumeParts, "drivers">): Volumes {
   const { database, roots, log, events } = given;
   const parts: VolumeParts = { ...given, drivers: { local: openLocalDriver(roots) } };
   const locks = new KeyedLock();
+  for (const folder of [paths.volumes(roots), paths.volumesFilling(roots)]) setTopDirectoryFlag(folder);
   const holds = new Map<string, number>();
   /** The containers that run, or are being started, by the volumes they have. */
   const mountedBy = new Map<string, Set<string>>();
@@ -100,6 +104,7 @@ export function openVolumes(given: Omit<VolumeParts, "drivers">): Volumes {
           const place = { ...placeOf(volume), volatile };
           if (await isEmpty(place.data)) await source((folder) => fillVolume(parts, volume, folder, place));
         } finally {
+          await dropStaging(volume);
           await unmountUnused(volume);
         }
       }),
@@ -131,6 +136,9 @@ export function openVolumes(given: Omit<VolumeParts, "drivers">): Volumes {
           log.error({ volume: volume.name, error: messageOf(error) }, "restoring a volume");
         }
       }
+      const stagings = new Set(allVolumes(database).map(({ filling }) => filling));
+      for (const name of await readdir(paths.volumesFilling(roots)))
+        if (!stagings.has(name)) await rm(path.join(paths.volumesFilling(roots), name), { recursive: true, force: true });
       const known = new Set(allVolumes(database).map(({ name }) => name));
       for (const name of await readdir(paths.volumes(roots))) {
         const folder = paths.volume(roots, name);
@@ -142,26 +150,27 @@ export function openVolumes(given: Omit<VolumeParts, "drivers">): Volumes {
 
   function placeOf(volume: VolumeRecord): FillPlace {
     const driver = driverOf(parts, volume);
-    const { folder, isBeside } = driver.staging(volume);
+    const { folder, isApart } = driver.staging(volume);
     return {
       data: driver.mountpoint(volume),
-      staging: folder,
-      canReplace: isBeside && !mountedBy.has(volume.name),
+      staging: path.join(folder, volume.filling ?? randomBytes(10).toString("hex")),
+      canReplace: isApart && !mountedBy.has(volume.name),
       volatile: false,
     };
   }
 
-  /** Mounts it; what a crash left of filling it can be seen only now where that does not lie beside the data. */
+  /** Mounts it, whole: what was left of filling it is done first. */
   async function mountReady(volume: VolumeRecord): Promise<void> {
-    const driver = driverOf(parts, volume);
-    await driver.mount(volume);
-    if (!driver.staging(volume).isBeside) await recover(volume);
+    await driverOf(parts, volume).mount(volume);
+    if (volume.filling !== undefined) await finishFilling(database, volume, placeOf(volume));
+    await dropStaging(volume);
   }
 
-  async function recover(volume: VolumeRecord): Promise<void> {
-    const place = placeOf(volume);
-    if (volume.filling === true) await finishFilling(database, volume, place);
-    else await rm(place.staging, { recursive: true, force: true });
+  /** Nothing of ours stays within the data. */
+  async function dropStaging(volume: VolumeRecord): Promise<void> {
+    const { folder, isApart } = driverOf(parts, volume).staging(volume);
+    const isBeingMoved = findVolume(database, volume.name)?.filling !== undefined;
+    if (!isApart && !isBeingMoved) await rm(folder, { recursive: true, force: true });
   }
 
   async function unmountUnused(volume: VolumeRecord): Promise<void> {
@@ -174,9 +183,9 @@ export function openVolumes(given: Omit<VolumeParts, "drivers">): Volumes {
       return;
     }
     const driver = driverOf(parts, volume);
-    if (driver.staging(volume).isBeside) {
+    if (driver.staging(volume).isApart) {
       await driver.create(volume);
-      await recover(volume);
+      if (volume.filling !== undefined) await finishFilling(database, volume, placeOf(volume));
     }
     await unmountUnused(volume);
   }

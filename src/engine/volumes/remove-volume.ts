@@ -1,3 +1,6 @@
+import { rm } from "node:fs/promises";
+import path from "node:path";
+
 import { EngineError, messageOf } from "../../base/errors.ts";
 import { failpoint } from "../../base/failpoint.ts";
 import { driverOf, type VolumeParts } from "./parts.ts";
@@ -27,7 +30,10 @@ export async function removeVolume(parts: VolumeParts, volume: VolumeRecord, use
 }
 
 export async function finishRemoval(parts: VolumeParts, volume: VolumeRecord): Promise<void> {
-  await driverOf(parts, volume).remove(volume);
+  const driver = driverOf(parts, volume);
+  await driver.remove(volume);
+  const { folder, isApart } = driver.staging(volume);
+  if (isApart && volume.filling !== undefined) await rm(path.join(folder, volume.filling), { recursive: true, force: true });
   failpoint("volumes.remove.deleted");
   deleteVolume(parts.database, volume.name);
 }

@@ -14,8 +14,8 @@ export interface VolumeDriver {
   mount(volume: VolumeRecord): Promise<void>;
   unmount(volume: VolumeRecord): Promise<void>;
   /**
-   * Where content is brought together before it becomes the volume's, on the same file system as the data and there while that is mounted.
-   * `isBeside`: it lies beside the data, and may take its place while nobody has that.
+   * The folder in which content is brought together before it becomes the volume's, on the same file system as the data and there while that
+   * is mounted. `isApart`: it is for all volumes, not within the data, and what is in it may take the place of the data's folder.
    */
-  staging(volume: VolumeRecord): { folder: string; isBeside: boolean };
+  staging(volume: VolumeRecord): { folder: string; isApart: boolean };
 }

@@ -11,8 +11,8 @@ export interface VolumeRecord {
   isAnonymous: boolean;
   /** Its removal is under way: it is gone for everybody but the next start, which finishes that. */
   removing?: boolean | undefined;
-  /** What was copied lies beside its data, whole, and is being moved there. */
-  filling?: boolean | undefined;
+  /** What was copied is whole, and is being moved to its data: the name of the folder it is in. */
+  filling?: string | undefined;
 }
 
 export function allVolumes(database: Database): VolumeRecord[] {

@@ -1,7 +1,7 @@
 import { fstatSync, readlinkSync, rmSync, type BigIntStats } from "node:fs";
 import { setImmediate as nextTurn } from "node:timers/promises";
 
-import { copyBytes } from "../../kernel/copy-file.ts";
+import { copyBytes, copySparse } from "../../kernel/copy-file.ts";
 import { attributeOfOpen, attributesOfOpen, setAttribute } from "../../kernel/file-attributes.ts";
 import * as at from "../../kernel/openat.ts";
 import { OPAQUE_ATTRIBUTE } from "../unpack/overlay-marks.ts";
@@ -114,8 +114,9 @@ function* copyFile(source: number, target: number, leaf: string, all: boolean): 
   try {
     const to = at.openAt(target, leaf, at.O_WRONLY | at.O_CREAT | at.O_EXCL | at.O_NOFOLLOW, 0o600);
     try {
-      yield* copyBytes(from, to, leaf);
       const status = fstatSync(from, { bigint: true });
+      if (status.blocks * 512n < status.size) yield* copySparse(from, to, Number(status.size), leaf);
+      else yield* copyBytes(from, to, leaf);
       at.changeOwner(to, Number(status.uid), Number(status.gid), leaf);
       at.changeMode(to, Number(status.mode) & 0o7777, leaf);
       copyAttributes(from, to, all ? ALL : [CAPABILITY], leaf);
