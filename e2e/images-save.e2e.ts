@@ -149,7 +149,7 @@ describe("what is saved", () => {
       "--since",
       since,
       "--until",
-      "0s",
+      String(Date.now() / 1000),
       "--filter",
       "type=image",
       "--format",
