@@ -4,7 +4,7 @@ import { codeOf, EngineError } from "../../base/errors.ts";
 import type { PortBinding, PortRequest } from "./networks.ts";
 import type { PortHolder } from "./port-holder.ts";
 import { formatIp, parseIp } from "./prefixes.ts";
-import { proxyTarget, type Addresses } from "./published-ports.ts";
+import { isForwarded, proxyTarget, type Addresses } from "./published-ports.ts";
 
 /**
  * Published ports: which host port each gets, and that nobody else on the host gets it.
@@ -125,8 +125,8 @@ const GO_WORDS: Record<string, string> = {
 /** False where this host has no IPv6 and the address was not asked for by name. */
 async function hold(holder: PortHolder, binding: PortBinding, container: Addresses, anyAddress: boolean): Promise<boolean> {
   const isIpv6 = binding.hostAddress.includes(":");
-  // Node has no SCTP sockets, so nothing can forward it from IPv6.
-  if (isIpv6 && binding.protocol === "sctp" && anyAddress) return false;
+  // Node has no SCTP sockets, so no proxy takes it across families.
+  if (binding.protocol === "sctp" && anyAddress && !isForwarded(binding, container)) return false;
   try {
     await holder.hold(binding, proxyTarget(binding, container));
     return true;
