@@ -23,7 +23,7 @@ interface Operation {
 const OPERATIONS: Operation[] = [
   {
     what: "a container from create to remove",
-    steps: /^(containers\.(?!commit|connect|disconnect)|network\.(join|leave|connect)\.|layers\.removeWritable\.)/,
+    steps: /^(containers\.(?!commit|connect|copy|disconnect)|network\.(join|leave|connect)\.|layers\.removeWritable\.)/,
     process: "daemon",
     perform: runContainer,
   },
@@ -33,6 +33,7 @@ const OPERATIONS: Operation[] = [
     process: "daemon",
     perform: useNetwork,
   },
+  { what: "copies into and out of a container that does not run", steps: /^containers\.copy\./, process: "daemon", perform: copyFiles },
   { what: "a volume from its creation to rm", steps: /^volumes\./, process: "daemon", perform: useVolume },
   {
     what: "import of an image and its removal",
@@ -136,6 +137,18 @@ async function useVolume(d: TestDaemon): Promise<void> {
   const image = await d.dockerOk("run", "--rm", "busybox", "ls", "-l", "/bin");
   expect(await d.dockerOk("run", "--rm", "-v", "filled:/seen", "busybox", "ls", "-l", "/seen")).toBe(image);
   await d.dockerOk("volume", "rm", "filled");
+}
+
+/** What fails leaves the container as it was. */
+async function copyFiles(d: TestDaemon): Promise<void> {
+  await d.docker("create", "--name", "holder", "-v", "held:/data", "busybox", "ls", "/data");
+  await d.docker("cp", "/etc/hostname", "holder:/data");
+  if ((await d.docker("version")).code !== 0) return;
+  await d.dockerOk("cp", "/etc/hostname", "holder:/data");
+  await d.dockerOk("cp", "holder:/data", "-");
+  expect(await d.dockerOk("start", "-a", "holder")).toBe("hostname");
+  await d.dockerOk("rm", "holder");
+  await d.dockerOk("volume", "rm", "held");
 }
 
 /** Goes on past what fails: the step that is broken may be any of them. */

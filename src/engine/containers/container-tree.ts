@@ -4,6 +4,7 @@ import path from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 
 import { EngineError } from "../../base/errors.ts";
+import { failpoint } from "../../base/failpoint.ts";
 import { Undo } from "../../base/undo.ts";
 import type { MountTree, TreeMount } from "../../kernel/mount-tree.ts";
 import { NO_TREE } from "../../store/archive/job.ts";
@@ -75,9 +76,11 @@ async function withStopped<T>(
   await mkdir(rootfs, { recursive: true, mode: 0o700 });
   undo.defer("unmounting the root file system", () => layers.unmountWritable(rootfs));
   await layers.mountWritable(id, chainId, rootfs);
+  failpoint("containers.copy.mounted");
   undo.defer("unmounting the volumes", () => unmountVolumes(context, container));
   await ensureBindSources(container);
   const mounts = [...(await mountVolumes(context, container)).flatMap(boundMount), ...networkFiles(context, container)];
+  failpoint("containers.copy.volumes");
   return await use({
     place: rootfs,
     root: rootfs,
