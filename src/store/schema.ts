@@ -88,7 +88,7 @@ export const MIGRATIONS: readonly string[] = [
   UPDATE networks SET record = json_patch(
     '{"attachable":false,"enableIpv4":true,"enableIpv6":false,"pools":[],"ipamOptions":null,"options":{}}', record);
   UPDATE endpoints SET record = json_patch(
-    '{"containerLink":"eth0","ipv6Address":"","ipv6PrefixLength":0,"ipv6Gateway":"","dnsNames":[],"isGateway":true}', record);
+    '{"containerLink":"eth0","ipv6Address":"","ipv6PrefixLength":0,"ipv6Gateway":"","dnsNames":[],"links":[],"linkedPorts":[],"gatewayPriority":0,"isGateway":true}', record);
   UPDATE containers SET record = json_insert(
     record, '$.networking.EndpointsConfig."' || json_extract(record, '$.hostConfig.NetworkMode') || '"', json('{}'))
     WHERE json_extract(record, '$.hostConfig.NetworkMode') NOT LIKE 'container:%';
