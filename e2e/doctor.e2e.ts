@@ -49,3 +49,23 @@ test("a container folder without a container", async () => {
     await daemon().run(["rm", "-r", folder]);
   }
 });
+
+test("a volume without its folder, a folder without its volume, a volume mounted for nobody", async () => {
+  const { roots } = daemon();
+  await daemon().dockerOk("volume", "create", "gone");
+  await daemon().run(["rm", "-r", paths.volume(roots, "gone")]);
+  mkdirSync(path.join(paths.volume(roots, "stray"), "_data"), { recursive: true });
+  await daemon().dockerOk("volume", "create", "-o", "type=tmpfs", "-o", "device=tmpfs", "mounted");
+  const mounted = path.join(paths.volume(roots, "mounted"), "_data");
+  await daemon().run(["mount", "-t", "tmpfs", "mounted", mounted]);
+  try {
+    const examined = await daemon().tsubo("doctor");
+    for (const stray of ["volume gone", paths.volume(roots, "stray"), mounted]) expect(examined.stdout).toContain(stray);
+    // A start mends all three, as nothing is lost by it.
+    await daemon().kill();
+    await daemon().start();
+    expect((await daemon().tsubo("doctor")).code).toBe(0);
+  } finally {
+    await daemon().run(["umount", mounted]);
+  }
+});

@@ -5,7 +5,7 @@ import path from "node:path";
 import { EngineError, messageOf } from "../base/errors.ts";
 import { openLog, type Log } from "../base/log.ts";
 import { openBuilds } from "../engine/build/open-builds.ts";
-import { openContainerSet } from "../engine/containers/container-set.ts";
+import { openContainerSet, volumeUsers } from "../engine/containers/container-set.ts";
 import type { Container } from "../engine/containers/container.ts";
 import type { ContainerSettings } from "../engine/containers/context.ts";
 import { openContainers } from "../engine/containers/open.ts";
@@ -125,11 +125,7 @@ async function openDaemon(config: DaemonConfig, log: Log): Promise<AsyncDisposab
     log,
     events,
     children,
-    usersOf: (name) =>
-      set
-        .all()
-        .filter(({ mounts }) => mounts.some((mount) => mount.type === "volume" && mount.name === name))
-        .map((container) => ({ id: container.id, running: container.state.status === "running" })),
+    users: () => volumeUsers(set.all()),
   });
   const containers = await openContainers({
     serverVersion: SERVER_VERSION,

@@ -28,6 +28,16 @@ export interface ContainerSet {
   locked<T>(container: Container, work: () => Promise<T>): Promise<T>;
 }
 
+/** Who names a volume, by its name. */
+export function volumeUsers(containers: readonly Container[]): Map<string, string[]> {
+  const users = new Map<string, string[]>();
+  for (const { id, mounts } of containers) {
+    const names = new Set(mounts.filter(({ type }) => type === "volume").map(({ name }) => name));
+    for (const name of names) users.set(name, [...(users.get(name) ?? []), id]);
+  }
+  return users;
+}
+
 /** Shortest id prefix that is looked up. */
 const ID_PREFIX = /^[0-9a-f]{1,64}$/;
 

@@ -127,6 +127,8 @@ function boundMount(mount: MountPoint, request: MountRequest | undefined, input:
   // crun takes every target of `rro` for a folder; a file has nothing mounted below it.
   const recursive =
     input.recursiveReadOnly && !input.binds.files.has(mount.source) && bind?.ReadOnlyNonRecursive !== true && !mount.isShallow;
+  if (mount.readOnly && bind?.ReadOnlyForceRecursive === true && !input.recursiveReadOnly)
+    throw new EngineError("invalid", `mounting ${mount.source} read-only with all below: this kernel cannot: Linux 5.12 is needed`);
   // crun's bind mounts may do what the mount of the source may not.
   const restrictions = input.binds.restrictions.get(mount.source) ?? [];
   return bindMount(mount.destination, mount.source, [

@@ -18,13 +18,17 @@ export async function kernelProblems(inputs: DoctorInputs, findings: Findings): 
   await checkNetworks(inputs, findings);
 }
 
-/** Below the bundle or the namespace file of a running container a mount has an owner; anywhere else it has none. */
+/** Below the bundle or the namespace file of a running container, or in a volume that it has, a mount has an owner; anywhere else it has none. */
 function checkMounts(roots: Roots, running: KnownContainer[], mounts: Mount[], findings: Findings): void {
   const ours = mounts.filter(({ target }) => isBelow(target, roots.data) || isBelow(target, roots.exec));
   findings.count("mounts", ours.length);
   const isOwned = (target: string): boolean =>
-    running.some(({ id }) => isBelow(target, paths.bundle(roots, id)) || path.basename(target).startsWith(id)) ||
-    isBelow(target, paths.volumes(roots));
+    running.some(
+      ({ id, volumes }) =>
+        isBelow(target, paths.bundle(roots, id)) ||
+        path.basename(target).startsWith(id) ||
+        volumes.some((name) => isBelow(target, paths.volume(roots, name))),
+    );
   for (const { target, type } of ours.filter((mount) => !isOwned(mount.target))) {
     findings.report({
       kind: "mount",

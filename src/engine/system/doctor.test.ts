@@ -76,13 +76,15 @@ test("records without their files are found", async () => {
     sql.exec("INSERT INTO layers (chain_id, parent, diff_id, folder, bytes) VALUES ('sha256:1', NULL, 'sha256:2', 'gone', 0)");
     sql.exec(`INSERT INTO images (id, record) VALUES ('sha256:${ID}', '{}')`);
   });
-  const found = await problemsOf({ containers: () => [{ id: ID, pid: undefined, cgroupsPath: "" }] });
+  const found = await problemsOf({ containers: () => [{ id: ID, pid: undefined, volumes: [], cgroupsPath: "" }] });
   expect(found).toEqual(["record container aaaaaaaaaaaa", "record layer sha256:1", "record image aaaaaaaaaaaa"]);
 });
 
 test("a container that runs by its record only is found", async () => {
   mkdirSync(paths.container(roots, ID));
-  const report = await runDoctor(inputs({ containers: () => [{ id: ID, pid: 2 ** 22, cgroupsPath: `/tsubo-no-such-group/${ID}` }] }));
+  const report = await runDoctor(
+    inputs({ containers: () => [{ id: ID, pid: 2 ** 22, volumes: [], cgroupsPath: `/tsubo-no-such-group/${ID}` }] }),
+  );
   expect(report.problems.map(({ detail }) => detail)).toEqual([
     "container aaaaaaaaaaaa runs, but its root file system is not mounted",
     "runs by the record, but pid 4194304 is gone",

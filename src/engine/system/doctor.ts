@@ -32,6 +32,8 @@ export interface KnownContainer {
   /** The first process, while it runs. */
   pid: number | undefined;
   cgroupsPath: string;
+  /** Names of its volumes. */
+  volumes: readonly string[];
 }
 
 /** A container as the keeper has it. */

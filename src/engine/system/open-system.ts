@@ -42,6 +42,7 @@ export function openSystem(options: SystemOptions): System {
             id: container.id,
             pid: container.state.status === "running" ? container.state.pid : undefined,
             cgroupsPath: cgroupsPathOf(container, settings.cgroupParent),
+            volumes: container.mounts.filter(({ type }) => type === "volume").map(({ name }) => name),
           })),
         kept: async () => (await keeper.list()).map(({ id, pid, exit }) => ({ id, pid, isRunning: exit === undefined })),
         networks: async () => ({ expected: networks.expectedObjects(), found: await networks.kernelObjects() }),

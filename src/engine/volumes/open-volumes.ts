@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { existsSync } from "node:fs";
 import { readdir, rm } from "node:fs/promises";
 import path from "node:path";
 
@@ -29,7 +30,7 @@ export function openVolumes(given: Omit<VolumeParts, "drivers">): Volumes {
   const holds = new Map<string, number>();
   /** The containers that run, or are being started, by the volumes they have. */
   const mountedBy = new Map<string, Set<string>>();
-  const usersOf = (name: string): string[] => [...parts.usersOf(name).map(({ id }) => id), ...(holds.has(name) ? [HOLDER] : [])];
+  const usersOf = (name: string, users = parts.users()): string[] => [...(users.get(name) ?? []), ...(holds.has(name) ? [HOLDER] : [])];
   const present = (): VolumeRecord[] => allVolumes(database).filter((volume) => volume.removing !== true);
   const publicOf = (volume: VolumeRecord): Volume => ({ ...volume, mountpoint: driverOf(parts, volume).mountpoint(volume) });
   const bytesOf = (volume: VolumeRecord): Promise<number> => measureTree(driverOf(parts, volume).mountpoint(volume));
@@ -44,7 +45,8 @@ export function openVolumes(given: Omit<VolumeParts, "drivers">): Volumes {
       }),
     inspect: (name) => publicOf(getVolume(database, name)),
     list(filters) {
-      const passes = readVolumeFilter(filters, (name) => usersOf(name).length > 0);
+      const users = filters.has("dangling") ? parts.users() : new Map<string, string[]>();
+      const passes = readVolumeFilter(filters, (name) => usersOf(name, users).length > 0);
       return present().filter(passes).map(publicOf);
     },
     remove: (name, { force, goingContainer }) =>
@@ -80,9 +82,10 @@ export function openVolumes(given: Omit<VolumeParts, "drivers">): Volumes {
       return removed;
     },
     async usage() {
+      const users = parts.users();
       const used = [];
       for (const volume of present())
-        used.push({ ...publicOf(volume), bytes: await bytesOf(volume), users: parts.usersOf(volume.name).length });
+        used.push({ ...publicOf(volume), bytes: await bytesOf(volume), users: users.get(volume.name)?.length ?? 0 });
       return used;
     },
 
@@ -127,9 +130,10 @@ export function openVolumes(given: Omit<VolumeParts, "drivers">): Volumes {
 
     async restore(runningContainerIds) {
       const running = new Set(runningContainerIds);
+      const users = parts.users();
       for (const volume of allVolumes(database)) {
-        const users = parts.usersOf(volume.name).filter(({ id }) => running.has(id));
-        if (users.length > 0) mountedBy.set(volume.name, new Set(users.map(({ id }) => id)));
+        const having = users.get(volume.name)?.filter((id) => running.has(id)) ?? [];
+        if (having.length > 0) mountedBy.set(volume.name, new Set(having));
         try {
           await restoreVolume(volume);
         } catch (error) {
@@ -184,7 +188,7 @@ export function openVolumes(given: Omit<VolumeParts, "drivers">): Volumes {
     }
     const driver = driverOf(parts, volume);
     if (driver.staging(volume).isApart) {
-      await driver.create(volume);
+      if (!existsSync(driver.mountpoint(volume))) await driver.create(volume);
       if (volume.filling !== undefined) await finishFilling(database, volume, placeOf(volume));
     }
     await unmountUnused(volume);

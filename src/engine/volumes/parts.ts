@@ -15,8 +15,8 @@ export interface VolumeParts {
   events: Events;
   children: ChildPool;
   drivers: Readonly<Record<string, VolumeDriver | undefined>>;
-  /** The containers that name a volume, and of these the ones that run. */
-  usersOf(name: string): { id: string; running: boolean }[];
+  /** The ids of the containers that name a volume, by its name. */
+  users(): ReadonlyMap<string, readonly string[]>;
 }
 
 export function driverOf({ drivers }: VolumeParts, volume: VolumeRecord): VolumeDriver {
