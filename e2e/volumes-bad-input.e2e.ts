@@ -153,3 +153,20 @@ test("a file over a folder, a folder over a file", async () => {
   expect(readdirSync(host).toSorted()).toEqual(["file", "folder"]);
   await expectNothing();
 });
+
+test("a bind that is to share mounts with a host that keeps them to itself", async () => {
+  const host = path.join(daemon().roots.exec, "private");
+  mkdirSync(host);
+  await daemon().run(["mount", "-t", "tmpfs", "private", host]);
+  await daemon().run(["mount", "--make-private", host]);
+  try {
+    for (const [propagation, needed] of Object.entries({ rshared: "a shared mount", slave: "a shared or slave mount" })) {
+      const { code, stderr } = await daemon().docker("run", "--rm", "-v", `${host}:/x:${propagation}`, "busybox", "true");
+      const why = `path ${host} is mounted on ${host} but it is not ${needed}`;
+      expect([propagation, code, stderr]).toEqual([propagation, 125, expect.stringContaining(why)]);
+    }
+    expect(await daemon().dockerOk("ps", "-aq")).toBe("");
+  } finally {
+    await daemon().run(["umount", host]);
+  }
+});

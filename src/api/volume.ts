@@ -4,7 +4,7 @@ import { mapOf, optional, string, struct } from "./decode.ts";
 export const volumeCreate = struct("CreateOptions", {
   Name: string,
   Driver: string,
-  DriverOpts: mapOf(string),
-  Labels: mapOf(string),
+  DriverOpts: optional(mapOf(string)),
+  Labels: optional(mapOf(string)),
   ClusterVolumeSpec: optional(struct("ClusterVolumeSpec", {})),
 });

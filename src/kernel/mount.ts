@@ -267,6 +267,8 @@ export interface MountEntry {
   type: string;
   source: string;
   superOptions: string;
+  /** It hears of mounts made elsewhere, and what is mounted here is told there, or the former alone. */
+  propagation: "shared" | "slave" | "private";
 }
 
 /** What is mounted in our mount namespace, in the order it was mounted. */
@@ -274,7 +276,8 @@ export function readMounts(): MountEntry[] {
   const entries: MountEntry[] = [];
   for (const line of readFileSync("/proc/self/mountinfo", "utf8").split("\n")) {
     const [before, after] = line.split(" - ");
-    const [, , device = "", root = "", target] = before?.split(" ") ?? [];
+    const [, , device = "", root = "", target, , ...peers] = before?.split(" ") ?? [];
+    const isIn = (group: string): boolean => peers.some((peer) => peer.startsWith(`${group}:`));
     const [type, source, superOptions] = after?.split(" ") ?? [];
     if (target !== undefined && type !== undefined) {
       entries.push({
@@ -284,6 +287,7 @@ export function readMounts(): MountEntry[] {
         type,
         source: unescapeOctal(source ?? ""),
         superOptions: unescapeOctal(superOptions ?? ""),
+        propagation: isIn("shared") ? "shared" : isIn("master") ? "slave" : "private",
       });
     }
   }

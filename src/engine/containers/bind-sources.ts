@@ -2,7 +2,8 @@ import { mkdir, stat } from "node:fs/promises";
 import path from "node:path";
 
 import { EngineError, codeOf, messageOf } from "../../base/errors.ts";
-import { mountRestrictions } from "../../kernel/mount.ts";
+import { mountRestrictions, readMounts } from "../../kernel/mount.ts";
+import { isWithin } from "./binds.ts";
 import type { Container, MountPoint } from "./container.ts";
 
 /** What the host says of the sources of a container's binds and volumes. */
@@ -24,6 +25,23 @@ export async function ensureBindSources({ mounts, hostConfig }: Pick<Container, 
     if (request !== undefined && request.BindOptions?.CreateMountpoint !== true) continue;
     await makeFolder(source);
   }
+}
+
+/** A bind says of mounts made on its other side only what the mount of its source says of them itself (moby ensureShared). */
+export function checkPropagation(mounts: readonly MountPoint[], dataRoot: string): MountPoint[] {
+  if (!mounts.some(({ propagation }) => /^r?(shared|slave)$/.test(propagation))) return [...mounts];
+  const table = readMounts();
+  return mounts.map((mount) => {
+    const wanted = /^r?(shared|slave)$/.exec(mount.propagation)?.[1];
+    if (wanted === undefined) return mount;
+    const holders = table.filter(({ target }) => isWithin(mount.source, target));
+    const holder = holders.findLast(({ target }) => target.length === Math.max(...holders.map((one) => one.target.length)));
+    if (holder === undefined || holder.propagation === "shared" || holder.propagation === wanted) return mount;
+    // Nobody asked for it there (binds.ts).
+    if (isWithin(mount.source, dataRoot) || isWithin(dataRoot, mount.source)) return { ...mount, propagation: "rprivate" };
+    const needed = wanted === "shared" ? "a shared mount" : "a shared or slave mount";
+    throw new EngineError("system", `path ${mount.source} is mounted on ${holder.target} but it is not ${needed}`);
+  });
 }
 
 /** Of the sources as the runtime gets them; what is not there it will say itself. */

@@ -92,7 +92,7 @@ export function parseBind(spec: string, volumeDriver = ""): MountPoint {
   return {
     ...volume(source, volumeDriver),
     ...common,
-    mode: mode === "" && volumeDriver === "" ? "z" : mode,
+    mode: mode === "" ? relabelMode(volumeDriver) : mode,
     ...(source === "" ? { isAnonymous: true } : {}),
   };
 }
@@ -143,7 +143,7 @@ async function parseMountRequest(request: MountRequest): Promise<MountPoint> {
         ...volume(Source, driver),
         destination,
         readOnly: ReadOnly,
-        mode: driver === "" ? "z" : "",
+        mode: relabelMode(driver),
         ...(Source === "" ? { isAnonymous: true } : {}),
         ...(subpath === "" ? {} : { subpath }),
         ...(VolumeOptions?.NoCopy === true ? { noCopy: true } : {}),
@@ -163,6 +163,11 @@ async function parseMountRequest(request: MountRequest): Promise<MountPoint> {
     default:
       throw new Error("mount type unknown");
   }
+}
+
+/** What Docker writes down where nothing was said of a volume that it would relabel for SELinux. */
+function relabelMode(driver: string): string {
+  return driver === "" || driver === "local" ? "z" : "";
 }
 
 function volume(name: string, driver: string): Omit<MountPoint, "destination" | "readOnly" | "mode"> {
@@ -219,7 +224,7 @@ function withOwnPropagation(mount: MountPoint, dataRoot: string): MountPoint {
   return mount.propagation === "rprivate" ? { ...mount, propagation: "rslave" } : mount;
 }
 
-function isWithin(inner: string, outer: string): boolean {
+export function isWithin(inner: string, outer: string): boolean {
   return inner === outer || inner.startsWith(outer.endsWith("/") ? outer : `${outer}/`);
 }
 

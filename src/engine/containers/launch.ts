@@ -7,7 +7,7 @@ import { together } from "../../base/together.ts";
 import type { Undo } from "../../base/undo.ts";
 import { hastenMoves } from "../../kernel/cgroups.ts";
 import { paths } from "../../store/roots.ts";
-import { ensureBindSources, readBindFacts } from "./bind-sources.ts";
+import { checkPropagation, ensureBindSources, readBindFacts } from "./bind-sources.ts";
 import type { Container } from "./container.ts";
 import type { ContainerContext } from "./context.ts";
 import { lookUpDevices } from "./host-devices.ts";
@@ -60,7 +60,7 @@ export async function launch(
   failpoint("containers.start.mounted");
   await ensureBindSources(container);
   undo.defer("unmounting its volumes", () => (needsMounting(container) ? unmountVolumes(context, container) : undefined));
-  const mounts = needsMounting(container) ? await mountVolumes(context, container) : container.mounts;
+  const mounts = checkPropagation(needsMounting(container) ? await mountVolumes(context, container) : container.mounts, roots.data);
 
   const spec = buildSpec({
     container: { ...container, mounts },

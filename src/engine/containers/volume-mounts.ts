@@ -8,7 +8,7 @@ import type { Undo } from "../../base/undo.ts";
 import { bindMount, unmount } from "../../kernel/mount.ts";
 import { close, O_DIRECTORY, O_PATH, openInRoot } from "../../kernel/openat.ts";
 import { paths } from "../../store/roots.ts";
-import { ANONYMOUS_LABEL, type FillSource } from "../volumes/volumes.ts";
+import { ANONYMOUS_LABEL, type FillSource, type VolumeRequest } from "../volumes/volumes.ts";
 import type { Container, MountPoint } from "./container.ts";
 import type { ContainerContext } from "./context.ts";
 
@@ -50,11 +50,12 @@ export async function prepareVolumes(context: ContainerContext, container: Conta
   }
 }
 
-function askedOptions(container: Container, mount: MountPoint): { options: Map<string, string>; labels: Map<string, string> } {
+function askedOptions(container: Container, mount: MountPoint): Pick<VolumeRequest, "options" | "labels"> {
   const request = container.hostConfig.Mounts?.find(({ Target }) => path.posix.resolve(Target) === mount.destination)?.VolumeOptions;
+  const options = request?.DriverConfig?.Options;
   const labels = new Map(request?.Labels ?? []);
   if (mount.isAnonymous === true) labels.set(ANONYMOUS_LABEL, "");
-  return { options: new Map(request?.DriverConfig?.Options ?? []), labels };
+  return { options: options?.size ? options : undefined, labels: labels.size > 0 ? labels : undefined };
 }
 
 function imageIdOf({ images }: ContainerContext, mount: MountPoint): string {

@@ -23,14 +23,14 @@ export async function ensureVolume(parts: VolumeParts, request: VolumeRequest): 
   const driver = drivers[driverName];
   if (driver === undefined)
     throw new EngineError("notFound", `create ${name}: error looking up volume plugin ${driverName}: plugin "${driverName}" not found`);
-  const labels = request.name === "" ? new Map([...request.labels, [ANONYMOUS_LABEL, ""]]) : request.labels;
+  const labels = request.name === "" ? new Map([...(request.labels ?? []), [ANONYMOUS_LABEL, ""]]) : request.labels;
   const volume: VolumeRecord = {
     name,
     driver: driverName,
     created: formatTime((nowNs() / 1_000_000_000n) * 1_000_000_000n),
     labels: objectOf(labels),
     options: objectOf(request.options),
-    isAnonymous: labels.has(ANONYMOUS_LABEL),
+    isAnonymous: labels?.has(ANONYMOUS_LABEL) === true,
   };
   driver.validate(volume);
 
@@ -45,7 +45,6 @@ export async function ensureVolume(parts: VolumeParts, request: VolumeRequest): 
   return { volume, isNew: true };
 }
 
-/** Docker has null for nothing. */
-function objectOf(map: ReadonlyMap<string, string>): Record<string, string> | null {
-  return map.size === 0 ? null : Object.fromEntries(map);
+function objectOf(map: ReadonlyMap<string, string> | undefined): Record<string, string> | null {
+  return map === undefined ? null : Object.fromEntries(map);
 }

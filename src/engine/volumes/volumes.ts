@@ -38,8 +38,9 @@ export interface Volumes {
 export interface VolumeRequest {
   name: string;
   driver: string;
-  options: ReadonlyMap<string, string>;
-  labels: ReadonlyMap<string, string>;
+  /** Undefined and empty are shown as they were asked for. */
+  options: ReadonlyMap<string, string> | undefined;
+  labels: ReadonlyMap<string, string> | undefined;
 }
 
 export interface Volume {
