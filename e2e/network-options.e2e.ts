@@ -146,6 +146,31 @@ test("without masquerade the world sees a container's own address, and still doe
   expect(await topology.outside.ask("tcp", "fd00:18::2", 80)).toBe("TIMEOUT");
 });
 
+describe("a gateway's mode", () => {
+  test("nat-unprotected lets outsiders in who know the way, of that family, but no other network", async () => {
+    const IPAM = { Config: [{ Subnet: "10.119.0.0/24" }, { Subnet: "fd00:19::/64" }] };
+    const Options = bridgeOption("gateway_mode_ipv6", "nat-unprotected");
+    await daemon.createNetwork({ Name: "free", EnableIPv6: true, IPAM, Options });
+    await daemon.createNetwork({ Name: "other", EnableIPv6: true });
+    const [web, stranger] = [await add({ networks: ["free"] }), await add({ networks: ["other"] })];
+    for (const address of ["0.0.0.0", "::"]) await web.host.serve("tcp", address, 80, "web");
+    expect(await topology.outside.ask("tcp", "fd00:19::2", 80)).toBe("web fd00:2::2");
+    expect(await topology.outside.ask("tcp", "10.119.0.2", 80)).toBe("TIMEOUT");
+    expect(await stranger.host.ask("tcp", "fd00:19::2", 80)).toBe("TIMEOUT");
+    expect(await web.host.ask("tcp", "fd00:2::2", 80)).toBe("outside fd00:2::1");
+  });
+
+  test("isolated leaves the host without an address on an internal network", async () => {
+    const Options = { ...bridgeOption("gateway_mode_ipv4", "isolated"), ...bridgeOption("name", "ttalone") };
+    await expect(daemon.createNetwork({ Name: "outward", Options })).rejects.toThrow("only an internal network has that mode");
+    await daemon.createNetwork({ Name: "alone", Internal: true, Options, IPAM: { Config: [{ Subnet: "10.120.0.0/24" }] } });
+    expect(await sh("ip addr show dev ttalone")).not.toContain("inet");
+    const [one, two] = [await add({ networks: ["alone"] }), await add({ networks: ["alone"] })];
+    await one.host.serve("tcp", "0.0.0.0", 80, "one");
+    expect(await two.host.ask("tcp", one.address, 80)).toBe(`one ${two.address}`);
+  });
+});
+
 test("ports that name no address are published where the network says", async () => {
   await daemon.createNetwork({ Name: "local", Options: bridgeOption("host_binding_ipv4", "127.0.0.1") });
   const { host, ports } = await add({ networks: ["local"], ports: [{ hostPort: 8080 }, { hostPort: 8081, hostAddress: "192.0.2.1" }] });

@@ -155,10 +155,10 @@ function settingsOf(network: NetworkRecord): BridgeSettings {
   return network.bridge;
 }
 
-/** What the bridge has itself: the gateways, unless somebody else is one. */
+/** What the bridge has itself: the gateways, unless somebody else is one or nobody. */
 function ownAddresses({ pools, bridge }: NetworkRecord): InterfaceAddress[] {
   return pools
-    .filter(({ family }) => family === 6 || bridge?.withoutIpv4 !== true)
+    .filter(({ family }) => (family === 6 || bridge?.withoutIpv4 !== true) && bridge?.gatewayModes?.[family] !== "isolated")
     .map(({ gateway, subnet }) => ({ address: gateway, prefixLength: requirePrefix(subnet).length }));
 }
 

@@ -2,7 +2,7 @@ import { isIPv4 } from "node:net";
 
 import { EngineError } from "../../base/errors.ts";
 import { parseBoolean } from "../../base/booleans.ts";
-import { bridgeName, type BridgeSettings, type NetworkRecord } from "./network-records.ts";
+import { bridgeName, type BridgeSettings, type GatewayMode, type NetworkRecord } from "./network-records.ts";
 
 /** What `docker network create --opt` may say to the driver `bridge` (moby libnetwork/drivers/bridge and netlabel). */
 const PREFIX = "com.docker.network.";
@@ -11,7 +11,7 @@ const MTU_LIMIT = 65_535;
 const MTU_LEAST = 68;
 
 /** Reads a network's options; those of other drivers and unknown ones are kept and mean nothing, as in Docker. */
-export function readBridgeOptions({ id, options }: Pick<NetworkRecord, "id" | "options">): BridgeSettings {
+export function readBridgeOptions({ id, options, internal }: Pick<NetworkRecord, "id" | "options" | "internal">): BridgeSettings {
   const settings: BridgeSettings = { name: bridgeName(id), icc: true, masquerade: true };
   for (const [name, value] of Object.entries(options)) {
     switch (name.startsWith(PREFIX) ? name.slice(PREFIX.length) : "") {
@@ -41,12 +41,31 @@ export function readBridgeOptions({ id, options }: Pick<NetworkRecord, "id" | "o
         break;
       }
       case "bridge.gateway_mode_ipv4":
+        settings.gatewayModes = { ...settings.gatewayModes, 4: gatewayMode(name, value, internal) };
+        break;
       case "bridge.gateway_mode_ipv6":
-        if (!["", "nat"].includes(value)) throw invalid(name, value, "of the gateway modes only nat is there yet");
+        settings.gatewayModes = { ...settings.gatewayModes, 6: gatewayMode(name, value, internal) };
         break;
     }
   }
   return settings;
+}
+
+function gatewayMode(name: string, value: string, internal: boolean): GatewayMode {
+  switch (value) {
+    case "":
+    case "nat":
+      return "nat";
+    case "nat-unprotected":
+      return value;
+    case "isolated":
+      if (!internal) throw invalid(name, value, "only an internal network has that mode");
+      return value;
+    case "routed":
+      throw invalid(name, value, "that mode is not there yet: nat, nat-unprotected and isolated are");
+    default:
+      throw invalid(name, value, "nat, nat-unprotected and isolated are modes of a gateway");
+  }
 }
 
 function flag(name: string, value: string): boolean {

@@ -19,6 +19,8 @@ export const DECLARATIONS: readonly string[] = [
   "set nets6 { type ifname . ipv6_addr; flags interval; }",
   "set subnets4 { type ipv4_addr; flags interval; }", //                   closed to direct access from outside
   "set subnets6 { type ipv6_addr; flags interval; }",
+  "set free4 { type ipv4_addr; flags interval; }", //                      open to direct access from outside
+  "set free6 { type ipv6_addr; flags interval; }",
   "set masq4 { type ipv4_addr; flags interval; }", //                      leave with the host's address
   "set masq6 { type ipv6_addr; flags interval; }",
   "set uplinks { type ifname; }", //                                       links that forward only for our sake
@@ -76,6 +78,8 @@ export const RULES: readonly string[] = [
   "rule forward oifname @internal drop",
   "rule forward ct status dnat accept",
   "rule forward ip saddr . ip daddr . meta l4proto . th dport @links4 accept",
+  "rule forward iifname != @bridges ip daddr @free4 accept",
+  "rule forward iifname != @bridges ip6 daddr @free6 accept",
   "rule forward oifname @bridges drop",
   "rule forward accept",
 ];
@@ -91,12 +95,17 @@ export function networkElements(network: NetworkRecord): FirewallElement[] {
     { set: "bridges", key: `"${bridge.name}"` },
     ...(bridge.icc ? [{ set: "same", key: `"${bridge.name}" . "${bridge.name}"` }] : []),
     ...(internal ? [{ set: "internal", key: `"${bridge.name}"` }] : []),
-    ...pools.flatMap(({ family, subnet }) => [
-      { set: `nets${family}`, key: `"${bridge.name}" . ${subnet}` },
+    ...pools.flatMap(({ family, subnet }) => {
+      const isFree = !internal && bridge.gatewayModes?.[family] === "nat-unprotected";
       // Containers that leave with their own addresses are answered there; others' connections the forward chain drops.
-      ...(bridge.masquerade || internal ? [{ set: `subnets${family}`, key: subnet }] : []),
-      ...(bridge.masquerade && !internal ? [{ set: `masq${family}`, key: subnet }] : []),
-    ]),
+      const isGuarded = internal || (bridge.masquerade && !isFree);
+      return [
+        { set: `nets${family}`, key: `"${bridge.name}" . ${subnet}` },
+        ...(isGuarded ? [{ set: `subnets${family}`, key: subnet }] : []),
+        ...(isFree ? [{ set: `free${family}`, key: subnet }] : []),
+        ...(bridge.masquerade && !internal ? [{ set: `masq${family}`, key: subnet }] : []),
+      ];
+    }),
   ];
 }
 

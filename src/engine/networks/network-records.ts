@@ -41,6 +41,12 @@ export interface AddressPool {
   isConfigured: boolean;
 }
 
+/**
+ * What the host is for a family of a network: a gateway that hides it (`nat`); one that hides it on the way out and lets everybody in, who
+ * knows the way (`nat-unprotected`); nobody, without an address there (`isolated`).
+ */
+export type GatewayMode = "nat" | "nat-unprotected" | "isolated";
+
 /** What the driver `bridge` made of the options. */
 export interface BridgeSettings {
   name: string;
@@ -53,6 +59,8 @@ export interface BridgeSettings {
   bindingAddress?: string | undefined;
   /** The IPv4 gateway is somebody else on the bridge. */
   withoutIpv4?: boolean | undefined;
+  /** `nat` where absent. */
+  gatewayModes?: Partial<Record<4 | 6, GatewayMode>> | undefined;
   /** It was there before the network and stays after it. */
   isForeign?: boolean | undefined;
 }
