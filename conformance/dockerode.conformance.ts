@@ -161,3 +161,15 @@ test("lists, filters, stop, restart, pause, rename, kill", async () => {
   expect((await docker.version()).ApiVersion).toBe("1.50");
   expect(String(await docker.ping())).toBe("OK");
 });
+
+test("archives go in and out, and what is there is told", async () => {
+  const container = await connect().createContainer({ Image: "busybox", Cmd: ["true"] });
+  await container.putArchive(tar({ name: "hello", content: "from an archive", mode: 0o640 }), { path: "/tmp" });
+  const { stream, text } = sink();
+  (await container.getArchive({ path: "/tmp/hello" })).pipe(stream);
+  await finished(stream);
+  expect(text()).toContain("from an archive");
+  // dockerode gives the answer's body alone.
+  await expect(container.infoArchive({ path: "/tmp/hello" })).resolves.toBeDefined();
+  await expect(container.getArchive({ path: "/nope" })).rejects.toMatchObject({ statusCode: 404 });
+});

@@ -5,7 +5,7 @@ import { findSource, packSource } from "../copy/local-source.ts";
 import { checkTarget, findTarget, LocalTarget } from "../copy/local-target.ts";
 import { absolutePath, keepName, nameOf, planCopy, splitArgument, splitPath, type Place } from "../copy/places.ts";
 import { containerPath } from "../engine/containers.ts";
-import { isTerminal, warn, writeAll } from "../output/print.ts";
+import { isTerminal, writeAll } from "../output/print.ts";
 import { TarReader } from "../../tar/tar-reader.ts";
 
 export const command: Command = {
@@ -45,7 +45,7 @@ async function copyOut({ client, flags }: Call, container: string, given: string
     return;
   }
   const { isFolder } = readStat(headers);
-  const progress = openProgress("Copying from container - ");
+  const progress = openProgress("Copying from container - ", { isQuiet: isQuiet(flags) });
   try {
     const { folder, newName } = planCopy({ ...source, exists: true, isFolder }, findTarget(target));
     const unpacking = new LocalTarget(folder, renamed(source.path, newName ?? nameOf({ ...source, exists: true, isFolder })));
@@ -54,7 +54,7 @@ async function copyOut({ client, flags }: Call, container: string, given: string
     body.destroy();
     progress.done();
   }
-  tell({ flags }, progress, target);
+  progress.tell(target);
 }
 
 /** The engine calls the thing by the last part of its path. */
@@ -110,7 +110,7 @@ async function copyIn({ client, flags }: Call, given: string, container: string,
     folder = plan.folder;
     archive = packSource(source, plan.newName);
   }
-  const progress = openProgress("Copying to container - ");
+  const progress = openProgress("Copying to container - ", { isQuiet: isQuiet(flags) });
   try {
     await client.text("PUT", containerPath(container, "archive"), {
       query: { path: folder, noOverwriteDirNonDir: "true", copyUIDGID: flags.boolean("archive") ? "true" : undefined },
@@ -119,7 +119,7 @@ async function copyIn({ client, flags }: Call, given: string, container: string,
   } finally {
     progress.done();
   }
-  tell({ flags }, progress, `${container}:${target.path}`);
+  progress.tell(`${container}:${target.path}`);
 }
 
 async function findInContainer(client: Call["client"], container: string, given: string): Promise<Place> {
@@ -140,7 +140,6 @@ async function* counted(archive: AsyncIterable<Uint8Array> | Iterable<Uint8Array
   }
 }
 
-function tell({ flags }: Pick<Call, "flags">, progress: CopyProgress, where: string): void {
-  const isQuiet = flags.changed("quiet") ? flags.boolean("quiet") : !isTerminal(1);
-  if (!isQuiet) warn(`Successfully copied ${progress.text} to ${where}`);
+function isQuiet(flags: Call["flags"]): boolean {
+  return flags.changed("quiet") ? flags.boolean("quiet") : !isTerminal(1);
 }

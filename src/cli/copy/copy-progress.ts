@@ -1,16 +1,16 @@
-import { isTerminal, writeAll } from "../output/print.ts";
+import { isTerminal, warn, writeAll } from "../output/print.ts";
 import { formatSize } from "../output/units.ts";
 
 /** How far a copy is, on a line of standard error that is drawn anew, where that is a terminal. */
-export type CopyProgress = { add(bytes: number): void; done(): void; readonly text: string };
+export type CopyProgress = { add(bytes: number): void; done(): void; tell(where: string): void };
 
 const PAUSE_MS = 75;
 const [SAVE, RESTORE, ERASE, HIDE, SHOW] = ["\x1b[s", "\x1b[u", "\x1b[2K", "\x1b[?25l", "\x1b[?25h"];
 
-export function openProgress(header: string): CopyProgress {
+export function openProgress(header: string, { isQuiet }: { isQuiet: boolean }): CopyProgress {
   let bytes = 0;
   let drawn = performance.now();
-  const isShown = isTerminal(2);
+  const isShown = !isQuiet && isTerminal(2);
   const write = (text: string): void => {
     if (isShown) writeAll(2, Buffer.from(text));
   };
@@ -26,8 +26,8 @@ export function openProgress(header: string): CopyProgress {
       draw();
     },
     done: () => write(`${SHOW}${RESTORE}${ERASE}`),
-    get text() {
-      return text();
+    tell(where) {
+      if (!isQuiet) warn(`Successfully copied ${text()} to ${where}`);
     },
   };
 }
