@@ -151,7 +151,12 @@ describe("what a container has mounted", () => {
     expect(await put(daemon(), "box", "/ro", file)).toEqual({ status: 400, message: "mounted volume is marked read-only" });
     for (const place of ["/data", "/run"]) expect(await put(daemon(), "box", place, file)).toBeUndefined();
     // By another name that leads there.
-    expect(await put(daemon(), "box", "/", tar({ name: "ro/x", content: "x" }))).toMatchObject({ status: 400 });
+    expect(
+      await put(daemon(), "box", "/data", tar({ name: "to-ro", type: "symlink", link: "/ro" }, { name: "to-ro/x", content: "x" })),
+    ).toEqual({
+      status: 500,
+      message: 'unpacking "to-ro/x": read-only file system',
+    });
     expect(readdirSync(folder)).toEqual([]);
     await daemon().dockerOk("rm", "-f", "box");
     await daemon().dockerOk("volume", "rm", "data");
@@ -198,6 +203,10 @@ test("what cannot be had is refused in Docker's words", async () => {
   expect(await put(daemon(), "box", "/tmp", file, "")).toBeUndefined();
   expect(await put(daemon(), "box", "/tmp", tar({ name: "x", type: "directory" }))).toMatchObject({
     message: 'cannot overwrite non-directory "/tmp/x" with directory "/tmp"',
+  });
+  expect(await put(daemon(), "box", "/tmp", tar({ name: "../x", content: "x" }))).toMatchObject({ message: '"../x" is outside of "/tmp"' });
+  expect(await put(daemon(), "box", "/tmp", tar({ name: "h", type: "hardlink", link: "none" }))).toMatchObject({
+    message: expect.stringMatching(/^unpacking "h": the file it is a hard link to/),
   });
   expect(await put(daemon(), "box", "/tmp", Buffer.from("no archive at all".repeat(100)))).toMatchObject({ status: 400 });
 });

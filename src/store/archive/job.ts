@@ -1,7 +1,9 @@
 import { constants, openSync } from "node:fs";
 import { Socket } from "node:net";
+import { getSystemErrorMessage } from "node:util";
 
-import { EngineError, codeOf, messageOf } from "../../base/errors.ts";
+import { EngineError, messageOf } from "../../base/errors.ts";
+import { SystemCallError } from "../../kernel/ffi.ts";
 import { openMountTree, NoTreeError, type MountTree } from "../../kernel/mount-tree.ts";
 import * as at from "../../kernel/openat.ts";
 import { JobError } from "../child/serve.ts";
@@ -45,9 +47,9 @@ export function openPipe({ pid, descriptor }: PipeEnd, way: "read" | "write"): S
   return new Socket({ fd, readable: way === "read", writable: way === "write" });
 }
 
-/** A failure in words for who asked. */
-export function describe(error: unknown, what: string): EngineError {
-  if (error instanceof EngineError) return error;
-  const isFull = codeOf(error) === "ENOSPC" || codeOf(error) === "EDQUOT";
-  return new EngineError("system", `${what}: ${isFull ? "no space left on device" : messageOf(error)}`, { cause: error });
+/** A failure in words for who asked. What we refuse in Docker's words stays as it is. */
+export function describe(error: unknown, where: string): EngineError {
+  if (error instanceof EngineError) return error.kind === "invalid" ? new EngineError("invalid", `${where}: ${error.message}`) : error;
+  const why = error instanceof SystemCallError ? getSystemErrorMessage(-error.errno) : messageOf(error);
+  return new EngineError("system", `${where}: ${why}`, { cause: error });
 }

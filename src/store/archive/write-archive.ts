@@ -1,3 +1,5 @@
+import path from "node:path";
+
 import { EngineError, codeOf } from "../../base/errors.ts";
 import { statusAt } from "../../kernel/file-status.ts";
 import * as at from "../../kernel/openat.ts";
@@ -28,18 +30,19 @@ export async function writeArchive(request: WriteArchiveRequest, ready: (value: 
     const place = findFolder(root, request);
     process.umask(0);
     const writer = new LayerWriter(root, LIMITS, { whiteouts: "none" });
+    const unpacking = new Extraction(root, place, writer, request);
     const input = openPipe(request.input, "read");
     const cancel = (): void => void input.destroy(new Error("canceled"));
     signal.addEventListener("abort", cancel);
     try {
       ready(true);
-      const reader = new TarReader(new Extraction(root, place, writer, request));
+      const reader = new TarReader(unpacking);
       for await (const chunk of decompressedStream(input)) reader.push(chunk);
       reader.finish();
       writer.finish();
     } catch (error) {
       if (signal.aborted) throw signal.reason;
-      throw describe(error, writer.current === "" ? "reading the archive" : `unpacking "${printable(writer.current)}"`);
+      throw describe(error, unpacking.current === "" ? "reading the archive" : `unpacking "${printable(unpacking.current)}"`);
     } finally {
       signal.removeEventListener("abort", cancel);
       input.destroy();
@@ -49,8 +52,9 @@ export async function writeArchive(request: WriteArchiveRequest, ready: (value: 
 }
 
 /** The folder to unpack in, by its own name in the tree; checked as Docker does. */
-function findFolder(root: number, { path, mounts, readOnlyRoot }: WriteArchiveRequest): string {
-  const fd = openPath(root, path, at.O_PATH);
+function findFolder(root: number, request: WriteArchiveRequest): string {
+  const { mounts, readOnlyRoot } = request;
+  const fd = openPath(root, request.path, at.O_PATH);
   try {
     if (statusAt(fd, "")?.type !== "directory") throw new EngineError("invalid", "extraction point is not a directory");
     const place = placeOf(fd);
@@ -69,6 +73,7 @@ class Extraction implements TarSink {
   readonly #place: string;
   readonly #writer: LayerWriter;
   readonly #options: Pick<WriteArchiveRequest, "keepKinds" | "owner">;
+  #current = "";
 
   constructor(root: number, place: string, writer: LayerWriter, options: Pick<WriteArchiveRequest, "keepKinds" | "owner">) {
     this.#root = root;
@@ -77,14 +82,19 @@ class Extraction implements TarSink {
     this.#options = options;
   }
 
+  /** The entry that was begun last, for messages. */
+  get current(): string {
+    return this.#current;
+  }
+
   begin(entry: ReadEntry): void {
-    const path = parseEntryPath(entry.name);
+    this.#current = entry.name;
+    const name = this.#below(entry.name);
     // The folder itself is somebody's already.
-    if (path.name === "") return;
-    const name = this.#below(path);
+    if (name === this.#below(".")) return;
     const { keepKinds, owner } = this.#options;
     if (keepKinds) this.#checkKind(parseEntryPath(name), entry.type === "directory");
-    const linkName = entry.type === "hardlink" ? this.#below(parseEntryPath(entry.linkName)) : entry.linkName;
+    const linkName = entry.type === "hardlink" ? this.#below(entry.linkName) : entry.linkName;
     this.#writer.begin({ ...entry, ...owner, name, linkName });
   }
 
@@ -100,8 +110,11 @@ class Extraction implements TarSink {
     this.#writer.end();
   }
 
-  #below({ folder, name }: EntryPath): string {
-    return [this.#place.slice(1), folder, name].filter((part) => part !== "").join("/");
+  /** By its letters, like all names in archives. */
+  #below(name: string): string {
+    if (/^\.\.(?:\/|$)/.test(path.posix.normalize(name)))
+      throw new EngineError("system", `"${printable(name)}" is outside of "${textOf(this.#place)}"`);
+    return path.posix.join(this.#place, `/${name}`).replace(/^\/|\/$/g, "");
   }
 
   #checkKind({ folder, name }: EntryPath, isFolder: boolean): void {
@@ -116,8 +129,8 @@ class Extraction implements TarSink {
       const there = statusAt(fd, name);
       if (there === undefined || (there.type === "directory") === isFolder) return;
       const [old, next] = isFolder ? ["non-directory", "directory"] : ["directory", "non-directory"];
-      const path = textOf(`/${folder}/${name}`.replace("//", "/"));
-      throw new EngineError("system", `cannot overwrite ${old} "${path}" with ${next} "${textOf(this.#place)}"`);
+      const where = textOf(`/${folder}/${name}`.replace("//", "/"));
+      throw new EngineError("system", `cannot overwrite ${old} "${where}" with ${next} "${textOf(this.#place)}"`);
     } finally {
       at.close(fd);
     }
