@@ -47,6 +47,13 @@ async function row(name: string, once: (round: number) => Promise<number>): Prom
   times.tell();
 }
 
+/** How long a shell says that it took. */
+async function toldMs(command: string[]): Promise<number> {
+  const { stderr } = await daemon.run(command);
+  const [, minutes, seconds] = /real\s+(\d+)m\s*([\d.]+)s/.exec(stderr) ?? [];
+  return (Number(minutes) * 60 + Number(seconds)) * 1000;
+}
+
 async function create(volume: string | undefined): Promise<void> {
   const binds = volume === undefined ? {} : { Binds: [`${volume}:/src`] };
   const made = await daemon.api("POST", "/containers/create", { Image: "many", Cmd: ["true"], HostConfig: binds });
@@ -82,6 +89,18 @@ try {
   );
   await row("run --rm of busybox -v /data", () => timed(() => daemon.dockerOk("run", "--rm", "-v", "/data", "busybox", "true")));
 
+  const write = (file: string): string[] => ["sh", "-c", `time dd if=/dev/zero of=${file} bs=1M count=256 conv=fsync`];
+  const host = measured("dd of 256 MiB and fsync, on the host");
+  const inside = measured("the same in a volume");
+  await daemon.dockerOk("run", "-d", "--name", "writer", "-v", "written:/data", "busybox", "sleep", "10000");
+  for (let round = 0; round < ROUNDS; round += 1) {
+    host.add(await toldMs(["busybox", ...write(`${folder}/written`)]));
+    inside.add(await toldMs([daemon.pathOf("docker"), "exec", "writer", ...write("/data/written")]));
+  }
+  host.tell();
+  inside.tell();
+  await daemon.dockerOk("rm", "-f", "writer");
+
   for (let number = 0; number < VOLUMES; number += 50) {
     const some = Array.from({ length: 50 }, (_, index) => `volume-${number + index}`);
     await Promise.all(some.map((Name) => daemon.api("POST", "/volumes/create", { Name })));
@@ -90,6 +109,14 @@ try {
   const dangling = `/volumes?filters=${encodeURIComponent('{"dangling":["true"]}')}`;
   await row("the dangling of them", () => timed(() => daemon.api("GET", dangling)));
   await row("docker volume ls of them", () => timed(() => daemon.dockerOk("volume", "ls", "-q")));
+  await daemon.api("GET", "/tsubo/lag?reset=1");
+  for (let round = 0; round < ROUNDS; round += 1) await daemon.api("GET", "/volumes");
+  // The shape is that of engine/system/lag.ts.
+  console.log("the loop meanwhile", JSON.stringify((await daemon.api("GET", "/tsubo/lag")).json()));
+  await row("start of the daemon with them", async () => {
+    await daemon.stop();
+    return timed(() => daemon.start());
+  });
   await row("volume create beside them", (round) => timed(() => daemon.api("POST", "/volumes/create", { Name: `one-${round}` })));
   await row("volume rm beside them", (round) => timed(() => daemon.api("DELETE", `/volumes/one-${round}`)));
 } finally {

@@ -330,5 +330,24 @@ test("a volume's folder that somebody replaced by a symlink is not followed", as
   expect(readFileSync(`${secret}/file`, "utf8")).toBe("precious");
 });
 
+test.each(["begun", "moved"])("a daemon that dies while it fills a folder of the host: %s", async (step) => {
+  const host = path.join(daemon().roots.exec, `filled-${step}`);
+  mkdirSync(host);
+  await makeImage(daemon(), "content", [
+    { name: "content/a/file", content: "a" },
+    { name: "content/b", content: "b" },
+  ]);
+  await daemon().stop();
+  await daemon().start({ failpoints: `volumes.fill.${step}=crash@1` });
+  await docker("volume", "create", "-o", "type=none", "-o", "o=bind", "-o", `device=${host}`, "folder");
+  await daemon().docker("create", "-v", "folder:/content", "content", "true");
+  expect(await daemon().waitForEnd(10_000)).toBe(true);
+  await daemon().start();
+  expect(await run("-v", "folder:/content", "content", "sh", "-c", "cat /content/a/file /content/b")).toBe("ab");
+  expect(readdirSync(host).toSorted()).toEqual(["a", "b"]);
+  await docker("volume", "rm", "folder");
+  expect(readdirSync(host).toSorted()).toEqual(["a", "b"]);
+});
+
 /** `cap_net_bind_service=ep`, as the kernel keeps it. */
 const CAPABILITY = Buffer.from("0100000200040000000000000000000000000000", "hex");
