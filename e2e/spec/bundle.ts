@@ -3,7 +3,7 @@ import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, rmdirSync, sy
 import path from "node:path";
 
 import { encodeJson } from "../../src/api/json.ts";
-import { readBindFacts } from "../../src/engine/containers/bind-sources.ts";
+import { ensureBindSources, readBindFacts } from "../../src/engine/containers/bind-sources.ts";
 import { checkCreate } from "../../src/engine/containers/create-checks.ts";
 import { buildExecProcess } from "../../src/engine/containers/exec-process.ts";
 import { lookUpDevices } from "../../src/engine/containers/host-devices.ts";
@@ -82,6 +82,7 @@ export async function openBench(): Promise<Bench> {
     const config = { ...checked.config, Hostname: checked.config.Hostname || "box" };
     const { hostConfig, command, mounts } = checked;
     const container = sampleContainer({}, { id, config, hostConfig, command, mounts });
+    await ensureBindSources(container);
     const binds = await readBindFacts(mounts);
     const spec = buildSpec({
       container,
