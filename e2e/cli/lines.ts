@@ -458,6 +458,7 @@ export const volumeStory = [
   "$CLI volume create --label a=b -o type=tmpfs -o device=tmpfs --opt o=size=1m $N-mem",
   "$CLI volume create --name $N-old",
   "$CLI volume inspect -f '{{json .Options}} {{json .Labels}} {{.Driver}} {{.Scope}}' $N $N-mem",
+  "$CLI volume inspect -f '{{.Nope}}' $N",
   "$CLI volume ls -q -f name=$N",
   "$CLI volume ls -f label=a --format '{{.Name}} {{.Driver}} {{.Labels}} {{.Label \"a\"}} {{.Links}} {{.Size}}'",
   "$CLI create --name $N-box -v $N:/v busybox true",

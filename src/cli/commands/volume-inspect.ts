@@ -8,5 +8,9 @@ export const command: Command = {
   arguments: { min: 1 },
   flags: [inspectFormatFlag],
   examples: [["volume inspect -f '{{.Mountpoint}}' data", "where its files are"]],
-  run: ({ client, flags, args }) => printInspected(args, flags.text("format"), (name) => inspectOne(client, "volume", name)),
+  run: ({ client, flags, args }) =>
+    printInspected(args, flags.text("format"), async (name) => ({
+      ...(await inspectOne(client, "volume", name)),
+      structOnly: true,
+    })),
 };

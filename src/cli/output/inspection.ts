@@ -6,8 +6,8 @@ import { ANY } from "../templates/go-values.ts";
 import { compileTemplate, type Template } from "../templates/template.ts";
 import { print } from "./print.ts";
 
-/** One object as the engine gave it: its JSON, and the struct it is of. */
-export type Inspected = { readonly text: string; readonly struct: string };
+/** One object as the engine gave it: its JSON, and the struct it is of. `structOnly`: a template sees nothing else. */
+export type Inspected = { readonly text: string; readonly struct: string; readonly structOnly?: boolean };
 
 const INDENT = "    ";
 /** The status for a template that cannot be parsed, where one object is printed. */
@@ -44,11 +44,12 @@ export function compileOne(format: string, name = ""): Template {
 }
 
 /** What the struct does not have may still be in the JSON: the template is tried on both. */
-function execute(template: Template, { text, struct }: Inspected): string {
+function execute(template: Template, { text, struct, structOnly = false }: Inspected): string {
   const value = decodeJson(text);
   try {
     return template.execute({ type: structType(struct), value });
-  } catch {
+  } catch (failure) {
+    if (structOnly) throw new Error(`template parsing error: ${messageOf(failure)}`, { cause: failure });
     try {
       return template.execute({ type: ANY, value }, { missingKeyFails: true });
     } catch (error) {

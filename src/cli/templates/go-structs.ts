@@ -89,6 +89,7 @@ const GO_NAMES: Readonly<Record<string, string>> = {
   VersionInfo: "system.versionInfo",
   ClientVersion: "system.clientVersion",
   Version: "types.Version",
+  Volume: "volume.Volume",
   DockerInfo: "system.dockerInfo",
   Info: "system.Info",
 };
