@@ -24,14 +24,15 @@ export async function readArchive(request: ReadArchiveRequest, found: (stat: Pat
     // Of anything but a folder its own name is the last, and not followed.
     const slash = path.lastIndexOf("/") + 1;
     const folder = openPath(root, isFolder ? path : path.slice(0, slash), at.O_RDONLY | at.O_DIRECTORY);
+    // The root itself has no name.
+    const name = baseName(path).replace("/", "");
+    const leaf = isFolder ? "." : name;
     const output = openPipe(request.output, "write");
     const cancel = (): void => void output.destroy();
     signal.addEventListener("abort", cancel);
     try {
       found(stat);
-      // The root itself has no name.
-      const name = baseName(path).replace("/", "");
-      for (const piece of packOne(folder, isFolder ? "." : name, name)) {
+      for (const piece of packOne(folder, leaf, name)) {
         await write(output, piece);
         await nextTurn();
         signal.throwIfAborted();
