@@ -65,12 +65,13 @@ export function openCacheMounts(roots: Roots): CacheMounts {
     };
   };
 
-  /** What nobody writes to is measured once after each use. */
+  /** What nobody writes to is measured once after each use; what is measured during one holds for that moment only. */
   const measure = async (name: string, { id, uses }: CacheMountUse): Promise<number> => {
     const known = sizes.get(name);
     if (known?.uses === uses && !users.has(id)) return known.bytes;
+    const isUsed = users.has(id);
     const bytes = await measureTree(homeOf(name));
-    sizes.set(name, { uses, bytes });
+    if (!isUsed) sizes.set(name, { uses, bytes });
     return bytes;
   };
 
