@@ -8,6 +8,7 @@ import { openKernelWorker } from "../src/kernel/net/kernel-worker.ts";
 import { addressAnswer, exchange, lookUp, openClient, openNameServer, queryFor } from "../e2e/network/name-server.ts";
 import { openTestNetworks, workerPath, type TestContainer } from "../e2e/network/networks.ts";
 import { openTopology } from "../e2e/network/topology.ts";
+import { median } from "./measure.ts";
 
 /**
  * How many questions the name server of containers answers, and what it costs to have one. As root, after `npm run build`:
@@ -36,7 +37,6 @@ async function add(name: string): Promise<TestContainer> {
 }
 const serve = (container: TestContainer): Promise<void> =>
   daemon.networks.serveNames(container.id, { upstreams, keepsSingleLabels: false });
-const median = (times: number[]): number => times.toSorted((a, b) => a - b)[times.length >> 1] ?? 0;
 
 const begin = performance.now();
 const first = await add("first");

@@ -4,6 +4,7 @@ import path from "node:path";
 
 import { openTestDaemon } from "../src/testing/daemon.ts";
 import { run } from "../src/testing/run.ts";
+import { row, timed } from "./measure.ts";
 
 /**
  * Builds of 5,000 files of 4 KiB on this machine, by our own command line: the whole call, medians in milliseconds. As root, after `npm run build`:
@@ -11,27 +12,9 @@ import { run } from "../src/testing/run.ts";
  *     node bench/many-files.ts
  */
 const FILES = 5000;
-const ROUNDS = 7;
 
 const folder = mkdtempSync("/var/tmp/tsubo-many-");
 const daemon = await openTestDaemon();
-
-async function timed(work: () => Promise<unknown>): Promise<number> {
-  const begin = performance.now();
-  await work();
-  return performance.now() - begin;
-}
-
-async function row(name: string, once: (round: number) => Promise<number>): Promise<void> {
-  const times: number[] = [];
-  for (let round = 0; round < ROUNDS; round += 1) times.push(await once(round));
-  const sorted = times.toSorted((a, b) => a - b);
-  console.log(
-    name.padEnd(44),
-    String(Math.round(sorted[ROUNDS >> 1] ?? 0)).padStart(6),
-    `(${Math.round(sorted[0] ?? 0)}–${Math.round(sorted.at(-1) ?? 0)})`,
-  );
-}
 
 try {
   const context = path.join(folder, "context");

@@ -4,6 +4,7 @@ import path from "node:path";
 
 import { openTestDaemon } from "../src/testing/daemon.ts";
 import { run } from "../src/testing/run.ts";
+import { measured, ROUNDS, row, timed } from "./measure.ts";
 
 /**
  * Volumes on this machine: copy-up of 10,000 files of 4 KiB against `cp -a` of the same, lists of 5,000 volumes, runs with and without them.
@@ -13,39 +14,9 @@ import { run } from "../src/testing/run.ts";
  */
 const FILES = 10_000;
 const VOLUMES = 5000;
-const ROUNDS = 7;
 
 const folder = mkdtempSync("/var/tmp/tsubo-volumes-");
 const daemon = await openTestDaemon();
-
-async function timed(work: () => Promise<unknown>): Promise<number> {
-  const begin = performance.now();
-  await work();
-  return performance.now() - begin;
-}
-
-interface Measured {
-  add(timeMs: number): void;
-  tell(): void;
-}
-
-function measured(name: string): Measured {
-  const times: number[] = [];
-  return {
-    add: (timeMs) => void times.push(timeMs),
-    tell() {
-      const sorted = times.toSorted((a, b) => a - b);
-      const range = `(${(sorted[0] ?? 0).toFixed(1)}–${(sorted.at(-1) ?? 0).toFixed(1)})`;
-      console.log(name.padEnd(52), (sorted[ROUNDS >> 1] ?? 0).toFixed(1).padStart(7), range);
-    },
-  };
-}
-
-async function row(name: string, once: (round: number) => Promise<number>): Promise<void> {
-  const times = measured(name);
-  for (let round = 0; round < ROUNDS; round += 1) times.add(await once(round));
-  times.tell();
-}
 
 /** How long a shell says that it took. */
 async function toldMs(command: string[]): Promise<number> {
