@@ -141,21 +141,11 @@ describe("what is saved", () => {
   });
 
   test("is told of and loaded as events", async () => {
-    const since = String(Math.floor(Date.now() / 1000) - 1);
+    const since = Math.floor(Date.now() / 1000) - 1;
     await docker("load", "-i", place.file("source.tar"));
     await saved("saved:1");
-    const events = await docker(
-      "events",
-      "--since",
-      since,
-      "--until",
-      String(Date.now() / 1000),
-      "--filter",
-      "type=image",
-      "--format",
-      "{{.Action}} {{.Actor.ID}}",
-    );
-    expect(events.split("\n").filter((line) => line.endsWith(id))).toEqual(expect.arrayContaining([`load ${id}`, `save ${id}`]));
+    const events = await daemon().eventsSince(since, ["type=image"], "{{.Action}} {{.Actor.ID}}");
+    expect(events.filter((line) => line.endsWith(id))).toEqual(expect.arrayContaining([`load ${id}`, `save ${id}`]));
   });
 });
 

@@ -295,41 +295,22 @@ test("one that cannot be made at the daemon's start is no reason to go without t
 });
 
 test("a prune of each kind is an event", async () => {
-  const since = String(Date.now() / 1000);
+  const since = Date.now() / 1000;
   await ok("system", "prune", "-f", "--volumes");
-  const told = await ok(
-    "events",
-    "--since",
-    since,
-    "--until",
-    String(Date.now() / 1000),
-    "--filter",
-    "event=prune",
-    "--format",
-    "{{.Type}}",
-  );
-  expect(told.split("\n")).toEqual(["container", "network", "volume", "image", "builder"]);
+  expect(await daemon().eventsSince(since, ["event=prune"], "{{.Type}}")).toEqual(["container", "network", "volume", "image", "builder"]);
 });
 
 test("events tell of it", async () => {
-  const since = String(Date.now() / 1000);
+  const since = Date.now() / 1000;
   await ok("network", "create", "told");
   await run("one");
   await ok("network", "connect", "told", "one");
   await ok("network", "disconnect", "told", "one");
   await ok("network", "rm", "told");
-  const events = await ok(
-    "events",
-    "--since",
-    since,
-    "--until",
-    String(Date.now() / 1000),
-    "--filter",
-    "type=network",
-    "--filter",
-    "network=told",
-    "--format",
-    "{{.Action}}",
-  );
-  expect(events.split("\n")).toEqual(["create", "connect", "disconnect", "destroy"]);
+  expect(await daemon().eventsSince(since, ["type=network", "network=told"], "{{.Action}}")).toEqual([
+    "create",
+    "connect",
+    "disconnect",
+    "destroy",
+  ]);
 });

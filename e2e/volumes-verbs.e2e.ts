@@ -135,24 +135,13 @@ test("system df tells sizes and users", async () => {
 });
 
 test("events tell what happens to a volume", async () => {
-  const since = String(Date.now() / 1000);
+  const since = Date.now() / 1000;
   await docker("volume", "create", "told");
   const id = await docker("run", "-d", "-v", "told:/data:ro", "busybox", "true");
   await docker("wait", id);
   await docker("rm", id);
   await docker("volume", "rm", "told");
-  const told = await docker(
-    "events",
-    "--since",
-    since,
-    "--until",
-    String(Date.now() / 1000),
-    "--filter",
-    "type=volume",
-    "--format",
-    "{{json .}}",
-  );
-  const events = told.split("\n").map((line) => {
+  const events = (await daemon().eventsSince(since, ["type=volume"], "{{json .}}")).map((line) => {
     // The shape is the Engine API's.
     const { Action, Actor } = JSON.parse(line) as { Action: string; Actor: { ID: string; Attributes: Record<string, string> } };
     return [Action, Actor.ID, Actor.Attributes];

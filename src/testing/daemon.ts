@@ -27,6 +27,8 @@ export interface TestDaemon {
   /** The stock Docker CLI against this daemon. Never throws for an exit code; `dockerOk` does, and gives the trimmed standard output. */
   docker(...args: string[]): Promise<Output>;
   dockerOk(...args: string[]): Promise<string>;
+  /** Lines of the stock CLI: what has happened from `since` (seconds since 1970) until now and meets all filters (`type=image`). */
+  eventsSince(since: number, filters: readonly string[], format: string): Promise<string[]>;
   /** Our own CLI against this daemon. */
   tsubo(...args: string[]): Promise<Output>;
   tsuboOk(...args: string[]): Promise<string>;
@@ -122,6 +124,11 @@ export async function openTestDaemon(options: TestDaemonOptions = {}): Promise<T
     pathOf: (program) => (program === "docker" ? dockerCli() : path.join(projectRoot, "bin", program)),
     docker: (...args) => daemon.run([daemon.pathOf("docker"), ...args]),
     dockerOk: async (...args) => succeeded(["docker", ...args], await daemon.docker(...args)),
+    async eventsSince(since, filters, format) {
+      const range = ["--since", String(since), "--until", String(Date.now() / 1000)];
+      const told = await daemon.dockerOk("events", ...range, ...filters.flatMap((filter) => ["--filter", filter]), "--format", format);
+      return told.split("\n");
+    },
     tsubo: (...args) => daemon.run([daemon.pathOf("tsubo"), ...args]),
     tsuboOk: async (...args) => succeeded(["tsubo", ...args], await daemon.tsubo(...args)),
     api: (method, apiPath, body) => requestOverSocket(socketPath, method, apiPath, body),
