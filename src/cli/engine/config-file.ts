@@ -85,7 +85,7 @@ function read(file: string, warn: (text: string) => void): Record<string, unknow
   try {
     text = readFileSync(file, "utf8");
   } catch (error) {
-    if (error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "ENOTDIR")) return {};
+    if (["ENOENT", "ENOTDIR"].includes(codeOf(error) ?? "")) return {};
     warn(`WARNING: Error loading config file: ${messageOf(error)}`);
     return {};
   }

@@ -65,14 +65,28 @@ export interface ActiveLink {
 }
 
 /** The links of a container that starts; each must lead to one that runs. */
-export function activeLinks({ set, networks }: Pick<ContainerContext, "set" | "networks">, container: Container): ActiveLink[] {
-  return container.links.map(({ alias, containerId, name }) => {
-    const linked = set.find(containerId);
-    const endpoint = networks.endpointsOf(containerId).find(({ networkName }) => networkName === container.hostConfig.NetworkMode);
-    if (linked === undefined || !isRunning(linked) || endpoint === undefined)
-      throw new EngineError("conflict", `Cannot link to a non running container: /${linked?.name ?? name} AS /${container.name}/${alias}`);
-    return { alias, linked, endpoint };
+export function activeLinks(context: Pick<ContainerContext, "set" | "networks">, container: Container): ActiveLink[] {
+  return container.links.map((link) => {
+    const active = activeLink(context, container, link);
+    if (active !== undefined) return active;
+    const name = context.set.find(link.containerId)?.name ?? link.name;
+    throw new EngineError("conflict", `Cannot link to a non running container: /${name} AS /${container.name}/${link.alias}`);
   });
+}
+
+/** Those that lead to containers that run: another tells its address when it starts. */
+export function activeLinksIfAny(context: Pick<ContainerContext, "set" | "networks">, container: Container): ActiveLink[] {
+  return container.links.flatMap((link) => activeLink(context, container, link) ?? []);
+}
+
+function activeLink(
+  { set, networks }: Pick<ContainerContext, "set" | "networks">,
+  { hostConfig }: Container,
+  { alias, containerId }: Link,
+): ActiveLink | undefined {
+  const linked = set.find(containerId);
+  const endpoint = networks.endpointsOf(containerId).find(({ networkName }) => networkName === hostConfig.NetworkMode);
+  return linked === undefined || !isRunning(linked) || endpoint === undefined ? undefined : { alias, linked, endpoint };
 }
 
 /** What a link adds to the environment (moby daemon/links). */
@@ -133,17 +147,6 @@ export async function removeLink(context: ContainerContext, path: string): Promi
     container.links = container.links.filter((link) => link.alias !== alias);
     await context.set.save(container);
     if (isRunning(container)) await context.networks.allow(container.id, activeLinksIfAny(context, container).flatMap(linkedPorts));
-  });
-}
-
-/** Those that lead to containers that run: another tells its address when it starts. */
-export function activeLinksIfAny(context: ContainerContext, container: Container): ActiveLink[] {
-  return container.links.flatMap((link) => {
-    try {
-      return activeLinks(context, { ...container, links: [link] });
-    } catch {
-      return [];
-    }
   });
 }
 

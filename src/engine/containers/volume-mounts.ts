@@ -2,7 +2,7 @@ import { existsSync, fstatSync, lstatSync, openSync, readdirSync } from "node:fs
 import { mkdir, rmdir, unlink, writeFile } from "node:fs/promises";
 import path from "node:path";
 
-import { EngineError, messageOf } from "../../base/errors.ts";
+import { codeOf, EngineError, messageOf } from "../../base/errors.ts";
 import { newId } from "../../base/ids.ts";
 import type { Undo } from "../../base/undo.ts";
 import { bindMount, unmount } from "../../kernel/mount.ts";
@@ -97,9 +97,8 @@ function openBelow(root: string, name: string): number | undefined {
   try {
     return openInRoot(base, name.slice(1), O_PATH | O_DIRECTORY);
   } catch (error) {
-    const code = error instanceof Error && "code" in error ? error.code : "";
-    if (code === "ENOENT") return undefined;
-    if (code === "ENOTDIR")
+    if (codeOf(error) === "ENOENT") return undefined;
+    if (codeOf(error) === "ENOTDIR")
       throw new EngineError("invalid", `cannot mount volume over existing file, file exists ${name}`, { cause: error });
     throw error;
   } finally {
@@ -164,7 +163,9 @@ async function pin(root: string, subpath: string, place: string, name: string): 
     await bindMount(`/proc/self/fd/${found}`, place);
     return place;
   } catch (error) {
-    throw new EngineError("invalid", `cannot access path ${subpath} of ${name}: ${messageOf(error)}`, { cause: error });
+    throw new EngineError("invalid", `cannot access ${subpath === "" ? name : `path ${subpath} of ${name}`}: ${messageOf(error)}`, {
+      cause: error,
+    });
   } finally {
     if (found !== base) close(found);
     close(base);

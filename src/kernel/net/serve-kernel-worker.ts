@@ -1,6 +1,6 @@
 import { parentPort } from "node:worker_threads";
 
-import { EngineError, messageOf } from "../../base/errors.ts";
+import { codeOf, EngineError, messageOf } from "../../base/errors.ts";
 import type { Answer, Request } from "./kernel-worker.ts";
 import type { RunProgram } from "./nftables.ts";
 import { openOperations } from "./operations.ts";
@@ -26,7 +26,7 @@ export function serveKernelWorker(runProgram: RunProgram): void {
     } catch (error) {
       answer.error = {
         message: messageOf(error),
-        code: error instanceof Error && "code" in error ? String(error.code) : undefined,
+        code: codeOf(error),
         kind: error instanceof EngineError ? error.kind : undefined,
       };
     }
