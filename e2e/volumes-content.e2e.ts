@@ -178,7 +178,8 @@ test("volume-subpath shows a folder or file of a volume, found at the start", as
   expect(await run("--mount", mount("a/b/file"), "busybox", "cat", "/part")).toBe("deep");
   for (const subpath of ["missing", "out"]) {
     const { code, stderr } = await daemon().docker("run", "--rm", "--mount", mount(subpath), "busybox", "cat", "/part/passwd");
-    expect([subpath, code === 0, stderr]).toEqual([subpath, false, expect.stringContaining(subpath)]);
+    const words = `cannot access path ${subpath} of whole: no such file or directory`;
+    expect([subpath, code === 0, stderr]).toEqual([subpath, false, expect.stringContaining(words)]);
   }
   for (const subpath of ["../x", "/a", "a/../../x"]) {
     const { code, stderr } = await daemon().docker("create", "--mount", mount(subpath), "busybox", "true");

@@ -48,6 +48,22 @@ export function codeOf(error: unknown): string | undefined {
   return undefined;
 }
 
+/** Errors of the kernel in the words of strerror(3), which users know from every tool. */
+const REASONS: Readonly<Record<string, string>> = {
+  ENOENT: "no such file or directory",
+  ENOTDIR: "not a directory",
+  EACCES: "permission denied",
+  EPERM: "operation not permitted",
+  EEXIST: "file exists",
+  ENOSPC: "no space left on device",
+  EROFS: "read-only file system",
+};
+
+/** Why a call to the kernel failed, without the call: `no such file or directory`; the message of any other error. */
+export function reasonOf(error: unknown): string {
+  return REASONS[codeOf(error) ?? ""] ?? messageOf(error);
+}
+
 /** Ends the process when an invariant is broken: the keeper makes a restart cheap, wrong state is not. */
 export function invariant(holds: unknown, what: string): asserts holds {
   if (!holds) throw new Error(`invariant broken: ${what}`);

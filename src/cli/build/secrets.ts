@@ -1,6 +1,6 @@
 import { readFileSync, statSync } from "node:fs";
 import { MAX_SECRET_BYTES } from "../../api/build-request.ts";
-import { codeOf, messageOf } from "../../base/errors.ts";
+import { reasonOf } from "../../base/errors.ts";
 import { CommandFailure } from "../failure.ts";
 import { cut, parseCsv } from "../options/values.ts";
 
@@ -39,8 +39,7 @@ function read(id: string, file: string, variable: string): Buffer {
     return limited(id, readFileSync(file));
   } catch (error) {
     if (error instanceof CommandFailure) throw error;
-    const why = codeOf(error) === "ENOENT" ? "no such file or directory" : messageOf(error);
-    throw new CommandFailure(`failed to stat ${file}: stat ${file}: ${why}`, 1, { cause: error });
+    throw new CommandFailure(`failed to stat ${file}: stat ${file}: ${reasonOf(error)}`, 1, { cause: error });
   }
 }
 

@@ -1,7 +1,7 @@
 import { closeSync, lstatSync, openSync, renameSync, rmSync, statSync, writeSync, type Stats } from "node:fs";
 import path from "node:path";
 import type { Readable } from "node:stream";
-import { codeOf, messageOf } from "../../base/errors.ts";
+import { codeOf, messageOf, reasonOf } from "../../base/errors.ts";
 import { CommandFailure } from "../failure.ts";
 import { isTerminal, writeAll } from "./print.ts";
 
@@ -59,8 +59,7 @@ function checkTarget(file: string, what: string): void {
     if (!statSync(folder).isDirectory()) refuse(`invalid output path: stat ${folder}: not a directory`);
   } catch (error) {
     if (error instanceof CommandFailure) throw error;
-    const why = { ENOENT: "no such file or directory", ENOTDIR: "not a directory", EACCES: "permission denied" }[codeOf(error) ?? ""];
-    refuse(`invalid output path: stat ${folder}: ${why ?? messageOf(error)}`);
+    refuse(`invalid output path: stat ${folder}: ${reasonOf(error)}`);
   }
   const found = lstatSync(file, { throwIfNoEntry: false });
   const kind = found === undefined ? undefined : kindOf(found);

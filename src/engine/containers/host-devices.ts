@@ -2,7 +2,7 @@ import { lstat, readdir, realpath, stat } from "node:fs/promises";
 import path from "node:path";
 
 import type { HostConfig } from "../../api/container-config.ts";
-import { codeOf, EngineError, messageOf } from "../../base/errors.ts";
+import { EngineError, reasonOf } from "../../base/errors.ts";
 
 /** What the host says of the devices that a container's settings name: asked before its spec is made, for the spec is a pure function. */
 export interface DeviceFacts {
@@ -60,8 +60,7 @@ async function mappedDevices(onHost: string, inContainer: string, access: string
     const found = (await stat(source)).isDirectory() ? await walk(source, inContainer, access, DEPTH_LIMIT) : [];
     if (found.length > 0) return found;
   } catch (error) {
-    const why = codeOf(error) === "ENOENT" ? "no such file or directory" : messageOf(error);
-    throw new EngineError("system", `${what}: ${why}`, { cause: error });
+    throw new EngineError("system", `${what}: ${reasonOf(error)}`, { cause: error });
   }
   throw new EngineError("system", `${what}: not a device node`);
 }
@@ -100,8 +99,7 @@ async function numberOf(name: string): Promise<DeviceNumber> {
   try {
     return splitDeviceNumber((await stat(name, { bigint: true })).rdev);
   } catch (error) {
-    const why = codeOf(error) === "ENOENT" ? "no such file or directory" : messageOf(error);
-    throw new EngineError("system", `stat ${name}: ${why}`, { cause: error });
+    throw new EngineError("system", `stat ${name}: ${reasonOf(error)}`, { cause: error });
   }
 }
 

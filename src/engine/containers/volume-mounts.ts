@@ -2,7 +2,7 @@ import { existsSync, fstatSync, lstatSync, openSync, readdirSync } from "node:fs
 import { mkdir, rmdir, unlink, writeFile } from "node:fs/promises";
 import path from "node:path";
 
-import { codeOf, EngineError, messageOf } from "../../base/errors.ts";
+import { codeOf, EngineError, messageOf, reasonOf } from "../../base/errors.ts";
 import { newId } from "../../base/ids.ts";
 import type { Undo } from "../../base/undo.ts";
 import { bindMount, unmount } from "../../kernel/mount.ts";
@@ -163,7 +163,7 @@ async function pin(root: string, subpath: string, place: string, name: string): 
     await bindMount(`/proc/self/fd/${found}`, place);
     return place;
   } catch (error) {
-    throw new EngineError("invalid", `cannot access ${subpath === "" ? name : `path ${subpath} of ${name}`}: ${messageOf(error)}`, {
+    throw new EngineError("invalid", `cannot access ${subpath === "" ? name : `path ${subpath} of ${name}`}: ${reasonOf(error)}`, {
       cause: error,
     });
   } finally {
