@@ -1,3 +1,5 @@
+import { getSystemErrorMessage } from "node:util";
+
 /**
  * The one error class of the project and its closed set of kinds.
  *
@@ -48,20 +50,12 @@ export function codeOf(error: unknown): string | undefined {
   return undefined;
 }
 
-/** Errors of the kernel in the words of strerror(3), which users know from every tool. */
-const REASONS: Readonly<Record<string, string>> = {
-  ENOENT: "no such file or directory",
-  ENOTDIR: "not a directory",
-  EACCES: "permission denied",
-  EPERM: "operation not permitted",
-  EEXIST: "file exists",
-  ENOSPC: "no space left on device",
-  EROFS: "read-only file system",
-};
-
 /** Why a call to the kernel failed, without the call: `no such file or directory`; the message of any other error. */
 export function reasonOf(error: unknown): string {
-  return REASONS[codeOf(error) ?? ""] ?? messageOf(error);
+  // Node has words of its own for that one, users know those of strerror(3).
+  if (codeOf(error) === "EEXIST") return "file exists";
+  if (error instanceof Error && "errno" in error && typeof error.errno === "number") return getSystemErrorMessage(-Math.abs(error.errno));
+  return messageOf(error);
 }
 
 /** Ends the process when an invariant is broken: the keeper makes a restart cheap, wrong state is not. */

@@ -36,14 +36,15 @@ export function* packTree(root: number, options: PackOptions, counts: PackCounts
 
 /**
  * The archive of one thing alone, with all that is in it. `leaf` is its name in the folder, `.` for the folder itself; the archive calls it
- * `name`. It may be changing: what is gone when its turn comes is left out.
+ * `name`. It may be changing: what is gone when its turn comes is left out, but when that is all of it, it is an error.
  */
 export function* packOne(folder: number, leaf: string, name: string): Generator<Buffer> {
   const output = new PieceBuffer();
   const packing: Packing = { options: { isUpper: false }, counts: { bytes: 0 }, output, seen: new Map() };
   const status = statusAt(folder, leaf);
   if (status?.isDirectory() === true) yield* packDirectory(folder, leaf, name, status, packing);
-  else if (status !== undefined && !status.isSocket()) yield* packLeaf(folder, leaf, name.slice(0, -leaf.length), status, packing);
+  else if (status?.isSocket() === false) yield* packLeaf(folder, leaf, name.slice(0, -leaf.length), status, packing);
+  if (status?.isSocket() !== true && output.isUnused) throw new Error("it has gone away meanwhile");
   yield* output.zeros(END_BYTES);
   yield* output.rest();
 }

@@ -6,6 +6,12 @@ const BUFFER_BYTES = 1024 * 1024;
 export class PieceBuffer {
   readonly #buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES);
   #filled = 0;
+  #isUnused = true;
+
+  /** Nothing was ever written. */
+  get isUnused(): boolean {
+    return this.#isUnused;
+  }
 
   *bytes(bytes: Buffer): Generator<Buffer> {
     for (let rest = bytes; rest.length > 0;) {
@@ -41,6 +47,7 @@ export class PieceBuffer {
   }
 
   *#advance(bytes: number): Generator<Buffer> {
+    this.#isUnused = false;
     this.#filled += bytes;
     if (this.#filled === BUFFER_BYTES) yield* this.rest();
   }
